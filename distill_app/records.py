@@ -1,0 +1,126 @@
+"""The row types that flow through every stage. One frozen dataclass a kind of row; Parquet columns mirror them.
+
+Ids are strings, unique within an artifact, and are what joins one kind of row to another: order never does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One arithmetic step of a worked solution: `left operator right = result`, operator one of + - * /."""
+
+    left: float
+    operator: str
+    right: float
+    result: float
+    label: str
+    """What the result is, in words: "apples in all the bags"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A question with its gold answer. `solution`, `family`, `skills` and `steps` where the source has them."""
+
+    id: str
+    question: str
+    answer: str
+    source: str
+    family: str | None = None
+    skills: tuple[str, ...] = ()
+    solution: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a teacher is asked: one sample of one prompt. `prompt` is the text of the user turn."""
+
+    id: str
+    problem: Problem
+    prompt: str
+    sample: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a teacher answered to the request of the same id.
+
+    `finish_reason` is "stop", "length" (cut at the token limit), or "missing" (the teacher has no answer; `text`
+    is empty). `tokens` counts completion tokens, None where the teacher has no tokenizer. `note` is the
+    teacher's own label of what it did (the worked teacher names its style and mistake here); selectors never
+    see it, reports do.
+    """
+
+    id: str
+    text: str
+    finish_reason: str
+    tokens: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One teacher's reasoning about one problem: a candidate for training."""
+
+    id: str
+    problem_id: str
+    question: str
+    answer: str
+    text: str
+    teacher: str
+    augmentation: str
+    sample: int
+    seed: int
+    finish_reason: str
+    tokens: int | None = None
+    note: str | None = None
+    skills: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of a student to one benchmark problem."""
+
+    id: str
+    problem_id: str
+    question: str
+    answer: str
+    text: str
+    sample: int
+    seed: int
+    finish_reason: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a text was graded. `verdict` is correct, wrong, no_answer or timeout; `rule` is what found the answer."""
+
+    id: str
+    verdict: str
+    extracted: str | None
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """A quality score for one trace and the parts it was made from (documented by the scorer)."""
+
+    id: str
+    quality: float
+    parts: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a row was kept or left. `rank` counts from 1 among ranked rows, None for rows never ranked."""
+
+    id: str
+    kept: bool
+    rank: int | None
+    score: float | None
+    reason: str
