@@ -1,0 +1,114 @@
+"""Make one artifact, in whatever process this is: take the lock, look whether it is there, run the stage, seal it."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_app import __version__
+from distill_app.errors import StageError
+from distill_app.recipe.model import Runtime, build
+from distill_app.stages import Context, Summary
+from distill_app.store.artifacts import Artifact, Store
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a process needs to carry out one stage; plain data, so that it can travel as JSON."""
+
+    name: str
+    kind: str
+    version: int
+    fingerprint: str
+    options: Mapping[str, Any]
+    inputs: Mapping[str, list[tuple[str, str]]]
+    """Role -> (kind, fingerprint) of the artifacts that fill it."""
+    local: Mapping[str, Any]
+    runtime: Mapping[str, Any]
+    root: str
+    work: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def execute(job: Job, emit: Emit) -> Artifact:
+    """The artifact of this job: found, waited for or made.
+
+    Emits `stage_waiting`, `stage_damaged`, `stage_cached` or `stage_started`, what the stage itself says, and
+    `stage_finished`. Raises `StageError` with what to do; unfinished work stays in the partial folder.
+    """
+    store = Store(Path(job.root))
+    try:
+        with store.lock(job.kind, job.fingerprint, lambda: emit("stage_waiting", {})):
+            found = store.find(job.kind, job.fingerprint, lambda why: emit("stage_damaged", {"why": why}))
+            if found:
+                emit("stage_cached", _figures(found.manifest))
+                return found
+            return _make(store, job, emit)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StageError(
+                f"{job.name}: the disk holding {store.root} is full.",
+                "Finished work is kept: make room (or choose another --workspace) and issue the command again.",
+            ) from error
+        raise
+
+
+def _make(store: Store, job: Job, emit: Emit) -> Artifact:
+    state = store.state(job.kind, job.fingerprint)
+    emit("stage_started", {"resumed": state == "partial"})
+    module = importlib.import_module(f"distill_app.stages.{job.kind}")
+    context = Context(
+        name=job.name,
+        options=job.options,
+        inputs={
+            role: tuple(store.folder(kind, print_) for kind, print_ in given)
+            for role, given in job.inputs.items()
+        },
+        local=job.local,
+        runtime=build(Runtime, job.runtime),
+        folder=store.partial(job.kind, job.fingerprint),
+        emit=emit,
+    )
+    started = time.monotonic()
+    summary: Summary = module.run(context)
+    seconds = time.monotonic() - started
+    manifest = {
+        "stage": job.name,
+        "kind": job.kind,
+        "version": job.version,
+        "fingerprint": job.fingerprint,
+        "options": job.options,
+        "inputs": {role: [print_ for _, print_ in given] for role, given in job.inputs.items()},
+        "rows": summary.rows,
+        "tokens": summary.tokens,
+        "counts": dict(summary.counts),
+        "facts": dict(summary.facts),
+        "seconds": round(seconds, 3),
+        "memory_bytes": _peak_memory() if module.MODEL else None,
+        "made_by": f"distill-app {__version__}",
+        "resumed": state == "partial",
+    }
+    artifact = store.finish(job.kind, job.fingerprint, manifest)
+    emit("stage_finished", {**_figures(manifest), "seconds": manifest["seconds"]})
+    return artifact
+
+
+def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: manifest.get(key) for key in ("rows", "tokens", "counts", "memory_bytes")}
+
+
+def _peak_memory() -> int:
+    """Peak resident memory of this process in bytes (kibibytes on Linux, bytes on macOS)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

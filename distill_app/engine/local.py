@@ -1,0 +1,187 @@
+"""Carries a plan out on this machine: one stage after the other, each model stage in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distill_app.engine.execute import Job, execute
+from distill_app.errors import DistillError, StageError
+from distill_app.plan import estimate
+from distill_app.plan.graph import Plan, Stage
+from distill_app.store.files import locked
+from distill_app.store.runs import EventLog, Run
+
+Watch = Callable[[dict[str, Any]], None]
+STOP_SECONDS = 10
+
+
+def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
+    """Run every stage of the plan that is not there yet and leave its result in the run's folder.
+
+    `watch` is shown each event after it is written to the run's log. Raises `StageError` (finished work kept) or
+    `KeyboardInterrupt`; both leave an ending event behind. A second process with the same run waits here until
+    the first has ended, then finds everything done.
+    """
+    with locked(run.lock_path, lambda: watch({"type": "run_waiting", "run": run.id})):
+        log = EventLog(run.events_path)
+
+        def note(kind: str, values: Mapping[str, Any]) -> None:
+            watch(log.append({"type": kind, **values}))
+
+        try:
+            note("run_started", {"run": run.id, "stages": [stage.name for stage in plan.stages]})
+            for stage in plan.stages:
+                _carry_out_stage(stage, plan, root, run, note)
+            _publish(plan.stages[-1], root, run)
+            note("run_finished", {"run": run.id})
+        except KeyboardInterrupt:
+            note("run_interrupted", {"run": run.id})
+            raise
+        except DistillError as error:
+            note("run_failed", {"run": run.id, "message": error.message, "hint": error.hint})
+            raise
+        finally:
+            log.close()
+
+
+def _carry_out_stage(
+    stage: Stage, plan: Plan, root: Path, run: Run, note: Callable[[str, Mapping[str, Any]], None]
+) -> None:
+    job = job_of(stage, plan, root)
+
+    def emit(kind: str, values: Mapping[str, Any]) -> None:
+        note(kind, {"stage": stage.name, **values})
+        if kind == "stage_finished" and values["rows"]:
+            estimate.remember(
+                stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"]
+            )
+
+    if stage.model:
+        _in_process(job, run, emit)
+        return
+    try:
+        execute(job, emit)
+    except (DistillError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        with (run.folder / "out.log").open("a", encoding="utf-8") as out:
+            traceback.print_exc(file=out)
+        raise _unexpected(stage.name, f"{type(error).__name__}: {error}", run) from error
+
+
+def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
+    """The stage as plain data for whichever process carries it out."""
+    return Job(
+        name=stage.name,
+        kind=stage.kind,
+        version=stage.version,
+        fingerprint=stage.fingerprint,
+        options=stage.options,
+        inputs={
+            role: list(zip(stage.input_kinds[role], prints, strict=True))
+            for role, prints in stage.inputs.items()
+        },
+        local=stage.local,
+        runtime=dataclasses.asdict(plan.arm.recipe.runtime),
+        root=str(root),
+        work=stage.work,
+    )
+
+
+def _in_process(job: Job, run: Run, emit: Callable[[str, Mapping[str, Any]], None]) -> None:
+    """Carry a job out in a process of its own, passing its events on as they come."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="distill-job-") as folder, (run.folder / "out.log").open("ab") as out:
+        path = Path(folder) / "job.json"
+        path.write_text(json.dumps(job.as_json()), encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distill_app.engine.worker", str(path), str(writing), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            pass_fds=[writing],
+            start_new_session=True,  # the terminal's Ctrl-C reaches this process alone, which passes it on once
+            env={**os.environ, **_environment(job.runtime)},
+        )
+        os.close(writing)
+        error: StageError | None = None
+        try:
+            with os.fdopen(reading, encoding="utf-8") as events:
+                for line in events:
+                    event = json.loads(line)
+                    kind = event.pop("type")
+                    if kind == "error":
+                        error = StageError(f"{job.name}: {event['message']}", event["hint"])
+                    elif kind == "crash":
+                        error = _unexpected(job.name, event["what"], run)
+                    else:
+                        emit(kind, event)
+            code = process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+    if error:
+        raise error
+    if code == -signal.SIGKILL:
+        raise StageError(
+            f"{job.name}: its process was killed from outside, most likely because memory ran out.",
+            "Finished work is kept. Lower runtime.sample_rows or runtime.train_rows and issue the command again.",
+        )
+    if code in (130, -signal.SIGINT):
+        raise KeyboardInterrupt
+    if code != 0:
+        raise _unexpected(job.name, f"its process ended with code {code}", run)
+
+
+def _environment(runtime: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that only count before a library is loaded. Idle OpenMP threads sleep instead of spinning."""
+    settings = {"OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    if runtime["threads"]:
+        settings["OMP_NUM_THREADS"] = str(runtime["threads"])
+    return settings
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the worker to end, give it time to write its last rows, then end it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _unexpected(stage: str, what: str, run: Run) -> StageError:
+    return StageError(
+        f"{stage}: failed unexpectedly ({what}). This is a bug in distill-app or in a library it uses.",
+        f"The whole story is in {run.folder / 'out.log'}. Finished work is kept.",
+    )
+
+
+def _publish(report: Stage, root: Path, run: Run) -> None:
+    """Copy the report beside the run and put the run's id into the result, which is written last."""
+    import shutil
+
+    from distill_app.store.artifacts import Store
+    from distill_app.store.files import write_json
+
+    folder = Store(root).folder(report.kind, report.fingerprint)
+    for path in sorted(folder.iterdir()):
+        if path.name not in ("manifest.json", "result.json"):
+            shutil.copyfile(path, run.folder / path.name)
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    result["run"] = run.id
+    for row in [*result["rows"], *result["base_rows"]]:
+        row["run"] = run.id
+    write_json(run.folder / "result.json", result)

@@ -1,0 +1,68 @@
+"""The process of one model stage: reads a job, carries it out, tells events as JSON lines, ends.
+
+Started by `engine.local` as `python -m distill_app.engine.worker JOB.json EVENT_FD PARENT_PID`. Its memory, the device's
+too, is given back by ending. It does not outlive the run that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from distill_app.engine.execute import Job, execute
+from distill_app.errors import DistillError
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(job_path: str, event_fd: str, parent: str) -> int:
+    """Exit code 0: the artifact is there. 1: an `error` event says why not."""
+    _end_with(int(parent))
+    with open(job_path, encoding="utf-8") as file:
+        job = Job(**json.load(file))
+    events = os.fdopen(int(event_fd), "w", encoding="utf-8", buffering=1)
+    guard = threading.Lock()
+
+    def emit(kind: str, values: Mapping[str, Any]) -> None:
+        with guard:
+            events.write(json.dumps({"type": kind, **values}, ensure_ascii=False) + "\n")
+
+    if job.runtime["device"] == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        execute(job, emit)
+    except DistillError as error:
+        emit("error", {"message": error.message, "hint": error.hint})
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:
+        traceback.print_exc()  # goes to the run's out.log, not to the terminal
+        emit("crash", {"what": f"{type(error).__name__}: {error}"})
+        raise SystemExit(1) from None
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    """Have this process killed when the run that started it dies: by the kernel on Linux, by watching elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

@@ -1,0 +1,413 @@
+"""From a resolved recipe to the graph of stages that carries it out. Loads no model and imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_app.errors import DistillError, Fault, RecipeError
+from distill_app.plan.fingerprint import fingerprint, of_plan
+from distill_app.problems import sources
+from distill_app.recipe.model import Choice, ProblemSource, Recipe, Student
+from distill_app.recipe.resolve import Arm
+from distill_app.students.locate import Located, locate
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One node: what it is called, what it does, what it needs, and how much of it there is."""
+
+    name: str
+    kind: str
+    version: int
+    model: bool
+    options: Mapping[str, Any]
+    inputs: Mapping[str, tuple[str, ...]]
+    """Role -> fingerprints of the stages that fill it."""
+    input_kinds: Mapping[str, tuple[str, ...]]
+    """Role -> kinds of those stages, in the same order: with the fingerprint, where the artifact lies."""
+    local: Mapping[str, Any]
+    rows: int | None
+    """Rows it will make, as far as a plan can know."""
+    work: str
+    """What its speed depends on: stages with the same `work` share their measured rates."""
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.kind, self.version, self.options, self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages of one arm, each after the ones it needs."""
+
+    arm: Arm
+    stages: tuple[Stage, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return of_plan([stage.fingerprint for stage in self.stages])
+
+
+class _Builder:
+    """Collects stages in order and hands out what a later stage needs to refer to an earlier one."""
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+
+    def add(
+        self,
+        kind: str,
+        *,
+        label: str = "",
+        options: Mapping[str, Any],
+        inputs: Mapping[str, Stage | Sequence[Stage]] | None = None,
+        local: Mapping[str, Any] | None = None,
+        rows: int | None = None,
+        model: bool | None = None,
+        work: str = "",
+    ) -> Stage:
+        module = importlib.import_module(f"distill_app.stages.{kind}")
+        given = {
+            role: (value,) if isinstance(value, Stage) else tuple(value)
+            for role, value in (inputs or {}).items()
+        }
+        stage = Stage(
+            name=f"{kind}[{label}]" if label else kind,
+            kind=kind,
+            version=module.VERSION,
+            model=module.MODEL if model is None else model,
+            options=options,
+            inputs={role: tuple(stage.fingerprint for stage in stages) for role, stages in given.items()},
+            input_kinds={role: tuple(stage.kind for stage in stages) for role, stages in given.items()},
+            local=local or {},
+            rows=rows,
+            work=work or kind,
+        )
+        self.stages.append(stage)
+        return stage
+
+
+def build(arm: Arm) -> Plan:
+    """The plan of one arm.
+
+    Raises `RecipeError` at the recipe's own line for a model or data set that cannot be found.
+    """
+    recipe = arm.recipe
+    builder = _Builder()
+    faults = _Faults(arm)
+    student = faults.locate(recipe.student.model, recipe.student.revision, ("student", "model"))
+    pool_content = faults.content(recipe.pool.problems, ("pool", "problems", "dataset"))
+    teachers = [_teacher(faults, index, teacher) for index, teacher in enumerate(recipe.teacher)]
+    bench_content = [
+        faults.content(benchmark, ("evaluation", "benchmarks", index))
+        for index, benchmark in enumerate(recipe.evaluation.benchmarks)
+    ]
+    faults.done()
+    assert student is not None
+
+    problems = builder.add(
+        "problems",
+        label="pool",
+        options={**_source_options(recipe.pool.problems, pool_content), "check_golds": False},
+        local={"dataset": recipe.pool.problems.dataset},
+        rows=recipe.pool.problems.limit,
+    )
+    parts = [
+        _pool_part(builder, recipe, student, problems, teacher, augmentation)
+        for teacher in teachers
+        for augmentation in recipe.augmentation
+    ]
+    select = _select(builder, recipe, parts)
+    train = builder.add(
+        "train",
+        options={
+            "training": dataclasses.asdict(recipe.training),
+            "epochs": recipe.epochs,
+            "seed": recipe.seed,
+            "student": _student_options(recipe.student, student),
+        },
+        inputs={"selection": select},
+        local={"model": recipe.student.model, "revision": recipe.student.revision},
+        rows=select.rows,
+        work=f"train {student.content_id}",
+    )
+    outcomes: dict[str, list[Stage]] = {
+        role: [] for role in ("problems", "base", "base_verdicts", "trained", "trained_verdicts")
+    }
+    for benchmark, content in zip(recipe.evaluation.benchmarks, bench_content, strict=True):
+        asked = builder.add(
+            "problems",
+            label=benchmark.name,
+            options={**_source_options(benchmark, content), "check_golds": True},
+            local={"dataset": benchmark.dataset},
+            rows=benchmark.limit,
+        )
+        outcomes["problems"].append(asked)
+        for role, adapter in (("base", None), ("trained", train)):
+            answered = _evaluate(builder, recipe, student, asked, role, benchmark.name, adapter)
+            outcomes[role].append(answered)
+            outcomes[f"{role}_verdicts"].append(
+                builder.add(
+                    "grade", label=f"{role} {benchmark.name}", options={}, inputs={"rows": answered},
+                    rows=answered.rows, work="grade",
+                )
+            )  # fmt: skip
+    builder.add(
+        "report",
+        options={
+            "recipe": recipe.name,
+            "description": recipe.description,
+            "label": arm.label,
+            "student": recipe.student.model,
+            "teachers": [{"name": choice.name, "backend": choice.key} for choice in recipe.teacher],
+            "augmentations": [choice.name for choice in recipe.augmentation],
+            "quality": recipe.quality.key,
+            "selector": {"name": recipe.selector.key, **recipe.selector.options},
+            "keep": dataclasses.asdict(recipe.pool.keep),
+            "seed": recipe.seed,
+            "epochs": recipe.epochs,
+            "training": dataclasses.asdict(recipe.training),
+            "evaluation": {
+                **{
+                    key: getattr(recipe.evaluation, key)
+                    for key in ("samples", "k", "temperature", "top_p", "max_tokens", "seed")
+                },
+                "benchmarks": [benchmark.name for benchmark in recipe.evaluation.benchmarks],
+            },
+        },
+        inputs={
+            **{role: stages for part in _by_role(parts) for role, stages in part.items()},
+            "selection": select,
+            "train": train,
+            **outcomes,
+        },
+    )
+    return Plan(arm, tuple(builder.stages))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The stages of one teacher with one augmentation."""
+
+    traces: Stage
+    verdicts: Stage
+    quality: Stage | None
+    tokens: Stage | None
+
+
+def _pool_part(
+    builder: _Builder,
+    recipe: Recipe,
+    student: Located,
+    problems: Stage,
+    teacher: tuple[Choice, Mapping[str, Any], Mapping[str, Any]],
+    augmentation: Choice,
+) -> _Part:
+    choice, options, local = teacher
+    module = importlib.import_module(f"distill_app.teachers.{choice.key}")
+    each = augmentation.options.get("samples", recipe.pool.samples)
+    rows = problems.rows * each if problems.rows else None
+    label = f"{choice.name}/{augmentation.name}"
+    traces = builder.add(
+        "generate",
+        label=label,
+        options={
+            "teacher": {"name": choice.name, "backend": choice.key, "version": _version(module), **options},
+            "augmentation": {
+                "name": augmentation.key,
+                "version": _version(_family("augmentations", augmentation)),
+                **augmentation.options,
+            },
+            "samples": recipe.pool.samples,
+            "seed": recipe.pool.seed,
+        },
+        inputs={"problems": problems},
+        local=local,
+        rows=rows,
+        model=module.MODEL,
+        work=f"generate {choice.key} {options.get('model_content', '')}".strip(),
+    )
+    verdicts = builder.add(
+        "grade", label=label, options={}, inputs={"rows": traces}, rows=rows, work="grade"
+    )
+    needs = _family("selectors", recipe.selector).NEEDS
+    quality = tokens = None
+    if "quality" in needs:
+        scorer = _family("quality", recipe.quality)
+        quality = builder.add(
+            "quality",
+            label=label,
+            options={
+                "scorer": recipe.quality.key,
+                "version": _version(scorer),
+                **recipe.quality.options,
+            },
+            inputs={"traces": traces, "verdicts": verdicts},
+            rows=rows,
+            model=scorer.MODEL,
+            work=f"quality {recipe.quality.key}",
+        )
+    if recipe.pool.keep.max_tokens is not None or "tokens" in needs:
+        tokens = builder.add(
+            "tokens",
+            label=label,
+            options={"student": student.content_id},
+            inputs={"traces": traces},
+            local={"model": recipe.student.model, "revision": recipe.student.revision},
+            rows=rows,
+        )
+    return _Part(traces, verdicts, quality, tokens)
+
+
+def _select(builder: _Builder, recipe: Recipe, parts: Sequence[_Part]) -> Stage:
+    total = None
+    if all(part.traces.rows for part in parts):
+        total = sum(part.traces.rows or 0 for part in parts)
+    top = recipe.selector.options.get("top")
+    rows = top if isinstance(top, int) else None
+    if isinstance(top, str) and total:
+        rows = int(total * float(top.rstrip("%")) / 100)
+    return builder.add(
+        "select",
+        options={
+            "selector": recipe.selector.key,
+            "version": _version(_family("selectors", recipe.selector)),
+            "selector_options": dict(recipe.selector.options),
+            "keep": dataclasses.asdict(recipe.pool.keep),
+            "seed": recipe.seed,
+        },
+        inputs={role: stages for part in _by_role(parts) for role, stages in part.items()},
+        rows=rows,
+    )
+
+
+def _by_role(parts: Sequence[_Part]) -> list[dict[str, tuple[Stage, ...]]]:
+    roles = {
+        "traces": [part.traces for part in parts],
+        "verdicts": [part.verdicts for part in parts],
+        "quality": [part.quality for part in parts if part.quality],
+        "tokens": [part.tokens for part in parts if part.tokens],
+    }
+    return [{role: tuple(stages)} for role, stages in roles.items() if stages]
+
+
+def _evaluate(
+    builder: _Builder,
+    recipe: Recipe,
+    student: Located,
+    asked: Stage,
+    role: str,
+    benchmark: str,
+    adapter: Stage | None,
+) -> Stage:
+    evaluation = recipe.evaluation
+    inputs: dict[str, Stage] = {"problems": asked}
+    if adapter:
+        inputs["adapter"] = adapter
+    return builder.add(
+        "evaluate",
+        label=f"{role} {benchmark}",
+        options={
+            "student": _student_options(recipe.student, student),
+            "samples": evaluation.samples,
+            "temperature": evaluation.temperature,
+            "top_p": evaluation.top_p,
+            "max_tokens": evaluation.max_tokens,
+            "seed": evaluation.seed,
+        },
+        inputs=inputs,
+        local={"model": recipe.student.model, "revision": recipe.student.revision},
+        rows=asked.rows * evaluation.samples if asked.rows else None,
+        work=f"evaluate {role} {student.content_id}",
+    )
+
+
+def _student_options(student: Student, located: Located) -> dict[str, Any]:
+    """What of the student changes an output: its content, number type and prompt; not what it is called."""
+    return {
+        "content": located.content_id,
+        "dtype": student.dtype,
+        "system_prompt": student.system_prompt,
+        "prompt": student.prompt,
+    }
+
+
+def _source_options(source: ProblemSource, content: str | None) -> dict[str, Any]:
+    options = dataclasses.asdict(source)
+    options.pop("name", None)
+    options["dataset"] = source.dataset if _is_named(source.dataset) else source.dataset.partition(":")[0]
+    return {**options, "content": content}
+
+
+def _is_named(dataset: str) -> bool:
+    """Whether the data set is told by its name (built in, or on a hub) and not by a path on this machine."""
+    return not dataset.startswith(("jsonl:", "parquet:"))
+
+
+def _family(folder: str, choice: Choice) -> Any:
+    return importlib.import_module(f"distill_app.{folder}.{choice.key}")
+
+
+def _version(module: Any) -> int:
+    version: int = module.VERSION
+    return version
+
+
+def _teacher(
+    faults: _Faults, index: int, choice: Choice
+) -> tuple[Choice, Mapping[str, Any], Mapping[str, Any]]:
+    """The teacher with the options that enter the fingerprint and those that stay local (paths)."""
+    options = dict(choice.options)
+    local: dict[str, Any] = {}
+    if "model" in options:
+        local = {"model": options.pop("model"), "revision": options.pop("revision")}
+        located = faults.locate(local["model"], local["revision"], ("teacher", index, "model"))
+        options["model_content"] = located.content_id if located else None
+    if "path" in options:
+        local = {"path": options.pop("path")}
+        options["content"] = faults.traces(choice, ("teacher", index, "path"))
+    return choice, options, local
+
+
+class _Faults:
+    """Looks models and data sets up, and turns what cannot be found into faults at the recipe's own lines."""
+
+    def __init__(self, arm: Arm) -> None:
+        self.arm = arm
+        self.found: list[Fault] = []
+
+    def _at(self, path: tuple[str | int, ...], error: DistillError) -> None:
+        where = self.arm.where(path)
+        self.found.append(Fault(where, ".".join(map(str, path)), error.message, error.hint))
+
+    def locate(self, model: str, revision: str | None, path: tuple[str | int, ...]) -> Located | None:
+        try:
+            return locate(model, revision)
+        except DistillError as error:
+            self._at(path, error)
+            return None
+
+    def content(self, source: ProblemSource, path: tuple[str | int, ...]) -> str | None:
+        try:
+            return sources.content_id(source)
+        except DistillError as error:
+            self._at(path, error)
+            return None
+
+    def traces(self, choice: Choice, path: tuple[str | int, ...]) -> str | None:
+        from distill_app.recipe.model import build as typed
+        from distill_app.teachers import traces
+
+        try:
+            return traces.content_id(typed(traces.Options, choice.options))
+        except DistillError as error:
+            self._at(path, error)
+            return None
+
+    def done(self) -> None:
+        if self.found:
+            raise RecipeError(self.found)

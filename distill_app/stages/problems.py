@@ -1,0 +1,34 @@
+"""Problems from the built-in generator, a file or a hub, as rows of one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill_app.evaluation import grading
+from distill_app.problems import sources
+from distill_app.recipe.model import ProblemSource, build
+from distill_app.records import Problem
+from distill_app.stages import Context, Summary
+from distill_app.store import rows
+from distill_app.store.files import write_json
+
+VERSION = 1
+MODEL = False
+FILE = "problems.parquet"
+
+
+def run(stage: Context) -> Summary:
+    """Write problems.parquet; where the problems will be scored on, every gold must verify against itself."""
+    options: dict[str, Any] = {
+        key: value for key, value in stage.options.items() if key not in ("content", "check_golds")
+    }
+    source = build(ProblemSource, {**options, "dataset": stage.local["dataset"]})
+    result = sources.read(source)
+    if stage.options["check_golds"]:
+        grading.check_golds(result.problems)
+    rows.write(stage.folder / FILE, Problem, result.problems)
+    if result.skipped:
+        write_json(stage.folder / "skipped.json", result.skipped)
+        first = "; ".join(f"{where}: {why}" for where, why in result.skipped[:3])
+        stage.log(f"skipped {len(result.skipped)} bad rows ({first}); all are listed in skipped.json")
+    return Summary(len(result.problems), counts={"problems": len(result.problems), "skipped": len(result.skipped)})

@@ -1,0 +1,87 @@
+"""Fine-tunes the student on the selected rows with LoRA and leaves the adapter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill_app.errors import StageError
+from distill_app.recipe.model import Training, build
+from distill_app.records import Trace
+from distill_app.stages import Context, Summary, select
+from distill_app.store import rows
+from distill_app.store.files import write_json
+from distill_app.students import device as devices
+from distill_app.students.load import load_tokenizer
+from distill_app.students.locate import fetch, locate
+from distill_app.students.template import ChatTemplate
+from distill_app.training import rows as training_rows
+from distill_app.training.trainer import train
+
+VERSION = 1
+MODEL = True
+
+
+def run(stage: Context) -> Summary:
+    """Write adapter/, rendered_example.txt (one row with its loss mask), left_out.json and losses.json."""
+    student: dict[str, Any] = stage.options["student"]
+    settings = build(Training, stage.options["training"])
+    device = devices.pick(stage.runtime.device, student["dtype"])
+    devices.set_threads(stage.runtime.threads)
+    folder = fetch(locate(stage.local["model"], stage.local["revision"]), stage.log)
+    tokenizer = load_tokenizer(folder)
+    template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
+    template.check()
+    selected = rows.read(stage.input("selection") / select.SELECTED, Trace)
+    given = [training_rows.TrainingRow(trace.id, trace.question, trace.text) for trace in selected]
+    encoded = training_rows.encode(given, template, settings.max_length)
+    if not encoded.examples:
+        raise StageError(
+            f"None of the {len(given)} selected rows can be trained on ({encoded.left_out[0][1]}).",
+            "Raise training.max_length, or keep shorter traces with pool.keep.max_tokens.",
+        )
+    by_id = {row.id: row for row in given}
+    for example in encoded.examples:
+        training_rows.check(example, by_id[example.id], template, tokenizer)
+    first = encoded.examples[0]
+    (stage.folder / "rendered_example.txt").write_text(training_rows.render(first, tokenizer), encoding="utf-8")
+    write_json(
+        stage.folder / "left_out.json",
+        [{"id": id_, "reason": why, "tokens": tokens} for id_, why, tokens in encoded.left_out],
+    )
+    losses: list[dict[str, Any]] = []
+
+    def emit(kind: str, values: Any) -> None:
+        if kind == "progress":
+            stage.progress(values["done"], values["total"], "steps", values.get("tokens"))
+            return
+        if kind == "loss":
+            losses.append(dict(values))
+        stage.emit(kind, values)
+
+    result = train(
+        encoded,
+        folder,
+        stage.folder,
+        settings,
+        epochs=stage.options["epochs"],
+        seed=stage.options["seed"],
+        device=device,
+        train_rows=stage.runtime.train_rows,
+        checkpoint_steps=stage.runtime.checkpoint_steps,
+        emit=emit,
+    )
+    write_json(stage.folder / "losses.json", result.history)
+    return Summary(
+        len(encoded.examples) * stage.options["epochs"],
+        result.real_tokens,
+        {"rows": len(encoded.examples), "left out": len(encoded.left_out), "steps": result.steps},
+        {
+            "train_tokens": result.target_tokens,
+            "final_loss": result.final_loss,
+            "padding_share": result.padding_share,
+            "template": template.hash,
+            "device": device.name,
+            "dtype": device.dtype,
+            "dtype_why": device.why,
+        },
+    )

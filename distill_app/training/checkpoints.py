@@ -1,0 +1,53 @@
+"""Which training checkpoints are whole: a checkpoint counts once the list of its files is in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+MARKER = "complete.json"
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Write the marker, last: the size of every file the checkpoint has at this moment."""
+    sizes = {
+        str(file.relative_to(checkpoint)): file.stat().st_size
+        for file in sorted(checkpoint.rglob("*"))
+        if file.is_file()
+    }
+    aside = checkpoint / (MARKER + ".part")
+    aside.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+    aside.replace(checkpoint / MARKER)
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether the marker is there and every file it lists has the size it had."""
+    marker = checkpoint / MARKER
+    if not marker.is_file():
+        return False
+    sizes = json.loads(marker.read_text(encoding="utf-8"))
+    return all(
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size
+        for name, size in sizes.items()
+    )
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step a folder named checkpoint-<step> was written after."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def last_complete(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`, None where there is none.
+
+    What an interruption left half-written is deleted: it can be of no use, and the trainer would count it among
+    the checkpoints it keeps.
+    """
+    whole: list[Path] = []
+    for checkpoint in folder.glob("checkpoint-*"):
+        if is_complete(checkpoint):
+            whole.append(checkpoint)
+        else:
+            shutil.rmtree(checkpoint)
+    return max(whole, key=step_of, default=None)

@@ -1,0 +1,55 @@
+"""The training loss with the LM head run on target positions alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK_POSITIONS = 1024
+"""Positions whose logits are held at once: 1024 over a vocabulary of 50 k are 200 MB in float32."""
+
+
+def target_loss(hidden: torch.Tensor, labels: torch.Tensor, head: Any) -> torch.Tensor:
+    """Summed negative log-likelihood, in nats, of the labelled tokens given the positions before them.
+
+    `hidden` is (rows, length, width), `labels` (rows, length) with -100 where no loss is taken; position i
+    predicts label i + 1. `head` maps width to vocabulary. The cross entropy is taken in float32. Beyond
+    `CHUNK_POSITIONS` targets the logits are made chunk by chunk and again in the backward pass, so that memory
+    does not grow with the length of the traces.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    wanted = labels[:, 1:] != -100
+    states, targets = hidden[:, :-1][wanted], labels[:, 1:][wanted]
+    if len(targets) <= CHUNK_POSITIONS:
+        return _nll(states, targets, head)
+    parts = zip(states.split(CHUNK_POSITIONS), targets.split(CHUNK_POSITIONS), strict=True)
+    sums = [checkpoint(_nll, some, wants, head, use_reentrant=False) for some, wants in parts]
+    return sum(sums[1:], start=sums[0])
+
+
+def _nll(states: torch.Tensor, targets: torch.Tensor, head: Any) -> torch.Tensor:
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(head(states).float(), targets, reduction="sum")
+
+
+def has_plain_head(config: Any) -> bool:
+    """Whether the model's logits are its LM head and nothing else.
+
+    False for models that scale or cap logits (Gemma 2, Cohere, Granite, ...) or add a router loss (mixtures of
+    experts): `target_loss` would train those on something else than they compute, so TRL's own loss has to.
+    The names are the ones TRL's `add_fused_lm_head` knows.
+    """
+    text = config.get_text_config()
+    scales = (
+        "final_logit_softcapping",
+        "logit_scale",
+        "output_multiplier",
+        "lm_head_multiplier",
+        "logits_scaling",
+    )
+    plain = all(getattr(text, name, None) in (None, 1) for name in scales)
+    return plain and not hasattr(text, "output_router_logits")
