@@ -36,13 +36,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a teacher is asked: one sample of one prompt. `prompt` is the text of the user turn."""
+    """What a teacher is asked: one sample of one prompt. `prompt` is the text of the user turn.
+
+    `temperature` is the augmentation's own, for teachers that sample; null leaves it to the teacher's options.
+    """
 
     id: str
     problem: Problem
     prompt: str
     sample: int
     seed: int
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from distill_app.recipe.model import Runtime, build
 from distill_app.stages import Context, Summary
 from distill_app.store.artifacts import Artifact, Store
 
+PROGRESS_SECONDS = 0.5
 Emit = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -72,13 +73,12 @@ def _make(store: Store, job: Job, emit: Emit) -> Artifact:
         name=job.name,
         options=job.options,
         inputs={
-            role: tuple(store.folder(kind, print_) for kind, print_ in given)
-            for role, given in job.inputs.items()
+            role: tuple(store.folder(kind, print_) for kind, print_ in given) for role, given in job.inputs.items()
         },
         local=job.local,
         runtime=build(Runtime, job.runtime),
         folder=store.partial(job.kind, job.fingerprint),
-        emit=emit,
+        emit=_seldom(emit),
     )
     started = time.monotonic()
     summary: Summary = module.run(context)
@@ -102,6 +102,22 @@ def _make(store: Store, job: Job, emit: Emit) -> Artifact:
     artifact = store.finish(job.kind, job.fingerprint, manifest)
     emit("stage_finished", {**_figures(manifest), "seconds": manifest["seconds"]})
     return artifact
+
+
+def _seldom(emit: Emit) -> Emit:
+    """`emit` with progress at most every `PROGRESS_SECONDS`, so that a stage may report as often as it likes."""
+    last = 0.0
+
+    def gate(kind: str, values: Mapping[str, Any]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if kind == "progress" and values["done"] < values["total"]:
+            if now - last < PROGRESS_SECONDS:
+                return
+            last = now
+        emit(kind, values)
+
+    return gate
 
 
 def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:

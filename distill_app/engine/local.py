@@ -62,9 +62,7 @@ def _carry_out_stage(
     def emit(kind: str, values: Mapping[str, Any]) -> None:
         note(kind, {"stage": stage.name, **values})
         if kind == "stage_finished" and values["rows"]:
-            estimate.remember(
-                stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"]
-            )
+            estimate.remember(stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"])
 
     if stage.model:
         _in_process(job, run, emit)
@@ -87,10 +85,7 @@ def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
         version=stage.version,
         fingerprint=stage.fingerprint,
         options=stage.options,
-        inputs={
-            role: list(zip(stage.input_kinds[role], prints, strict=True))
-            for role, prints in stage.inputs.items()
-        },
+        inputs={role: list(zip(stage.input_kinds[role], prints, strict=True)) for role, prints in stage.inputs.items()},
         local=stage.local,
         runtime=dataclasses.asdict(plan.arm.recipe.runtime),
         root=str(root),

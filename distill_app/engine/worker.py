@@ -1,7 +1,7 @@
 """The process of one model stage: reads a job, carries it out, tells events as JSON lines, ends.
 
-Started by `engine.local` as `python -m distill_app.engine.worker JOB.json EVENT_FD PARENT_PID`. Its memory, the device's
-too, is given back by ending. It does not outlive the run that started it.
+Started by `engine.local` as `python -m distill_app.engine.worker JOB.json EVENT_FD PARENT_PID`. Its memory, the
+device's too, is given back by ending. It does not outlive the run that started it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def main(job_path: str, event_fd: str, parent: str) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BaseException as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is told and out.log has it
         traceback.print_exc()  # goes to the run's out.log, not to the terminal
         emit("crash", {"what": f"{type(error).__name__}: {error}"})
-        raise SystemExit(1) from None
+        return 1
     return 0
 
 

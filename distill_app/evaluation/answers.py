@@ -5,7 +5,7 @@
 2. `boxed`: the last `\\boxed{...}` with balanced braces that is not empty; neighbours joined by "and", "or" or
    commas alone belong to it.
 3. `answer_line`: what follows the last "Answer:", "answer is" or "####", to the end of its line or sentence.
-4. `bare`: the text is one short line with no prose: it is the answer.
+4. `bare`: the text is one short line with no prose: it is the answer (with a digit, where the gold is a number).
 5. `last_formula`: the last `$...$`, `\\(...\\)` or `\\[...\\]`, if no number comes after it.
 6. `last_number`: the last number of the text.
 """
@@ -19,15 +19,18 @@ from distill_app.evaluation.equivalence import as_number, compare, tidy
 
 __all__ = ["Extracted", "compare", "extract", "last_boxed"]
 
-_ANSWER = re.compile(r"(?:####|\banswers?\b\s*\**\s*(?:\b(?:is|are)\b\s*:?|:|=)\**|\banswer\s+to[^.\n]{1,80}?\bis\b)", re.I)
+_ANSWER = re.compile(
+    r"(?:####|\banswers?\b\s*\**\s*(?:\b(?:is|are)\b\s*:?|:|=)\**|\banswer\s+to[^.\n]{1,80}?\bis\b)", re.I
+)
 _FORMULA = re.compile(r"(?<!\\)\$\$(.+?)(?<!\\)\$\$|(?<![\\$])\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
 _NUMBER = re.compile(
-    r"(?<![\w.])(?:(?<![\w)])[-\u2212])?\\?\$?"
+    r"(?<![A-Za-z0-9_.])(?:(?<![\w)])[-\u2212])?\\?\$?"
     r"(?:\\[dt]?frac\{\d+\}\{\d+\}|\d+/\d+|[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.\d+|\d+|\.\d+)(?:\s*(?:\\?%|percent(?:age)?\b))?"
 )
 _SENTENCE = re.compile(r"(?<=[^\s.])[.!?]\s+(?=[A-Z\W])|\n")
 _BETWEEN = re.compile(r"(?:[\s,;.$&]|\\[()\[\],;: ]|\\quad|\\qquad|\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)*")
 _LOOSE = re.compile(r"\W*(?:text\W+)?(?:\w+\W+){0,4}(?:and|or)\W*")
+_FUNCTIONS = {"sqrt", "sin", "cos", "tan", "sec", "cot", "csc", "log", "ln", "exp", "pi", "and", "or"}
 _PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,:;]? +[^\W\d_]{2,}\b")
 
 
@@ -54,7 +57,7 @@ def extract(text: str, gold: str) -> Extracted:
     if line := _answer_line(text, gold):
         return Extracted(line, "answer_line")
     bare = text.strip()
-    if bare and len(bare) <= 100 and "\n" not in bare and any(c.isalnum() for c in bare) and _is_bare(bare):
+    if _is_bare(bare, needs_digit=as_number(gold) is not None):
         return Extracted(bare, "bare")
     formulas = list(_FORMULA.finditer(text))
     numbers = list(_NUMBER.finditer(text))
@@ -131,6 +134,15 @@ def _one_number(tail: str) -> str:
     return tail
 
 
-def _is_bare(line: str) -> bool:
-    """Whether a line has no sentence in it: no two words in a row, no colon, not several formulas."""
-    return not _PROSE.search(line) and not re.search(r"[\u2e80-\uffef]", line) and ": " not in line and len(_FORMULA.findall(line)) <= 1
+def _is_bare(line: str, needs_digit: bool) -> bool:
+    """Whether a text is one short line with one expression or word: no prose, no formula that is a part of it."""
+    if len(line) > 100 or "\n" in line or not any(c.isdigit() if needs_digit else c.isalnum() for c in line):
+        return False
+    formulas = list(_FORMULA.finditer(line))
+    if formulas and (len(formulas) > 1 or formulas[0].group() != line.rstrip(". ")):
+        return False
+    if re.search(r"[\u2e80-\uffef]|: |\\boxed", line):
+        return False
+    plain = re.sub(r"\\(?:text|mbox|mathrm|textbf|operatorname)\{[^{}]*\}", " ", line)
+    words = set(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", plain)) - _FUNCTIONS
+    return not words or line.rstrip(".").isalpha() or as_number(line) is not None

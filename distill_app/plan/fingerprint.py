@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def fingerprint(
-    kind: str, version: int, options: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]
-) -> str:
+def fingerprint(kind: str, version: int, options: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> str:
     """16 hex digits that change when, and only when, one of the arguments does. Key order does not matter."""
     value = {
         "kind": kind,

@@ -71,10 +71,7 @@ class _Builder:
         work: str = "",
     ) -> Stage:
         module = importlib.import_module(f"distill_app.stages.{kind}")
-        given = {
-            role: (value,) if isinstance(value, Stage) else tuple(value)
-            for role, value in (inputs or {}).items()
-        }
+        given = {role: (value,) if isinstance(value, Stage) else tuple(value) for role, value in (inputs or {}).items()}
         stage = Stage(
             name=f"{kind}[{label}]" if label else kind,
             kind=kind,
@@ -231,9 +228,7 @@ def _pool_part(
         model=module.MODEL,
         work=f"generate {choice.key} {options.get('model_content', '')}".strip(),
     )
-    verdicts = builder.add(
-        "grade", label=label, options={}, inputs={"rows": traces}, rows=rows, work="grade"
-    )
+    verdicts = builder.add("grade", label=label, options={}, inputs={"rows": traces}, rows=rows, work="grade")
     needs = _family("selectors", recipe.selector).NEEDS
     quality = tokens = None
     if "quality" in needs:
@@ -353,13 +348,11 @@ def _family(folder: str, choice: Choice) -> Any:
 
 
 def _version(module: Any) -> int:
-    version: int = module.VERSION
+    version: int = getattr(module, 'VERSION', 1)
     return version
 
 
-def _teacher(
-    faults: _Faults, index: int, choice: Choice
-) -> tuple[Choice, Mapping[str, Any], Mapping[str, Any]]:
+def _teacher(faults: _Faults, index: int, choice: Choice) -> tuple[Choice, Mapping[str, Any], Mapping[str, Any]]:
     """The teacher with the options that enter the fingerprint and those that stay local (paths)."""
     options = dict(choice.options)
     local: dict[str, Any] = {}

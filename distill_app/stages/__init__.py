@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.recipe.model import Runtime
+from distill_app.store.artifacts import WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class Context:
     runtime: Runtime
     folder: Path
     emit: Callable[[str, Mapping[str, Any]], None]
+
+    @property
+    def work(self) -> Path:
+        """Folder for what an interrupted attempt is to be gone on from; no part of the artifact."""
+        work = self.folder / WORK
+        work.mkdir(exist_ok=True)
+        return work
 
     def input(self, role: str) -> Path:
         """The one folder of this role."""

@@ -41,7 +41,7 @@ def run(stage: Context) -> Summary:
         SamplingRequest(_id(problem, number), template.prompt_ids(problem.question), seed)
         for problem, number, seed in draws
     ]
-    log = rows.RowLog(stage.folder / "completions.jsonl", Completion)
+    log = rows.RowLog(stage.work / "completions.jsonl", Completion)
     done = {answer.id for answer in log.rows}
     for batch in sample(
         model,
@@ -58,11 +58,8 @@ def run(stage: Context) -> Summary:
         log.append(batch)
     log.close()
     answers = {answer.id: answer for answer in log.rows}
-    samples = [
-        _sample(problem, number, seed, answers[_id(problem, number)]) for problem, number, seed in draws
-    ]
+    samples = [_sample(problem, number, seed, answers[_id(problem, number)]) for problem, number, seed in draws]
     rows.write(stage.folder / FILE, Sample, samples)
-    (stage.folder / "completions.jsonl").unlink()
     return Summary(
         len(samples),
         sum(row.tokens for row in samples),

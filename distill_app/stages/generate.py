@@ -23,14 +23,15 @@ def run(stage: Context) -> Summary:
     teacher_options, augmentation_options = stage.options["teacher"], stage.options["augmentation"]
     teacher = importlib.import_module(f"distill_app.teachers.{teacher_options['backend']}")
     augmentation = importlib.import_module(f"distill_app.augmentations.{augmentation_options['name']}")
+    given = rows.read(stage.input("problems") / problems.FILE, Problem)
     asked = augmentation.requests(
-        rows.read(stage.input("problems") / problems.FILE, Problem),
+        given,
         _typed(augmentation, augmentation_options),
         samples=stage.options["samples"],
         seed=stage.options["seed"],
         teacher=teacher_options["name"],
     )
-    answers = _answers(stage, teacher, {**teacher_options, **stage.local}, asked)
+    answers = _answers(stage, teacher, {**teacher_options, **stage.local}, given, asked)
     missing = [answer for answer in answers.values() if answer.finish_reason == "missing"]
     traces = [
         _trace(request, answers[request.id], teacher_options["name"], augmentation_options["name"])
@@ -48,19 +49,20 @@ def run(stage: Context) -> Summary:
         write_json(
             stage.folder / "rejected.json", [{"id": trace.id, "reason": why} for trace, why in finished.rejected]
         )
-    (stage.folder / "completions.jsonl").unlink(missing_ok=True)
     tokens = [trace.tokens for trace in finished.kept if trace.tokens is not None]
     counts = {"asked": len(asked), "missing": len(missing), "rejected": len(finished.rejected)}
     counts |= {f"finish {why}": n for why, n in sorted(Counter(t.finish_reason for t in finished.kept).items())}
     return Summary(len(finished.kept), sum(tokens) if tokens else None, counts)
 
 
-def _answers(stage: Context, teacher: Any, options: dict[str, Any], asked: list[Request]) -> dict[str, Completion]:
+def _answers(
+    stage: Context, teacher: Any, options: dict[str, Any], given: list[Problem], asked: list[Request]
+) -> dict[str, Completion]:
     """Every request's completion; batches are on disk as they finish, so an attempt that died is gone on from."""
     if not teacher.MODEL:
-        batches = teacher.complete(asked, _typed(teacher, options))
+        batches = teacher.complete(asked, _typed(teacher, options), problems=given)
         return {answer.id: answer for batch in batches for answer in batch}
-    log = rows.RowLog(stage.folder / "completions.jsonl", Completion)
+    log = rows.RowLog(stage.work / "completions.jsonl", Completion)
     done = {answer.id for answer in log.rows}
     batches = teacher.complete(
         asked,

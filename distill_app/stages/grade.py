@@ -26,7 +26,7 @@ def run(stage: Context) -> Summary:
         [(row.id, row.text, row.answer) for row in given],
         workers=stage.runtime.grade_workers,
         limit_seconds=stage.runtime.grade_seconds,
-        progress=lambda done: stage.progress(done, len(given), "answers"),
+        progress=lambda done, total: stage.progress(done, total, "answers"),
     )
     rows.write(stage.folder / FILE, Verdict, verdicts)
     return Summary(len(verdicts), counts=dict(sorted(Counter(v.verdict for v in verdicts).items())))

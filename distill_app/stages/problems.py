@@ -25,7 +25,9 @@ def run(stage: Context) -> Summary:
     source = build(ProblemSource, {**options, "dataset": stage.local["dataset"]})
     result = sources.read(source)
     if stage.options["check_golds"]:
-        grading.check_golds(result.problems)
+        grading.check_golds(
+            result.problems, workers=stage.runtime.grade_workers, limit_seconds=stage.runtime.grade_seconds
+        )
     rows.write(stage.folder / FILE, Problem, result.problems)
     if result.skipped:
         write_json(stage.folder / "skipped.json", result.skipped)

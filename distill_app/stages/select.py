@@ -9,7 +9,7 @@ from typing import Any
 from distill_app.errors import StageError
 from distill_app.recipe.model import build
 from distill_app.records import Decision, Quality, Trace, Verdict
-from distill_app.selectors import Candidates, keep_top
+from distill_app.selectors import Candidates, _top
 from distill_app.stages import Context, Summary, generate, grade, quality, tokens
 from distill_app.store import rows
 
@@ -50,7 +50,7 @@ def run(stage: Context) -> Summary:
     module = importlib.import_module(f"distill_app.selectors.{stage.options['selector']}")
     options = build(module.Options, stage.options["selector_options"])
     ranking = module.rank(pool, options, stage.options["seed"])
-    decided = keep_top(pool, ranking, options.top, options.per_problem)
+    decided = _top.keep(pool, ranking, options.top, options.per_problem)
     by_id = {trace.id: trace for trace in candidates}
     kept = sorted((row for row in decided if row.kept), key=lambda row: row.rank or 0)
     rows.write(stage.folder / SELECTED, Trace, [by_id[row.id] for row in kept])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from distill_app.errors import StageError
@@ -36,7 +38,7 @@ def run(stage: Context) -> Summary:
     encoded = training_rows.encode(given, template, settings.max_length)
     if not encoded.examples:
         raise StageError(
-            f"None of the {len(given)} selected rows can be trained on ({encoded.left_out[0][1]}).",
+            f"None of the {len(given)} selected rows can be trained on ({encoded.left_out[0].reason}).",
             "Raise training.max_length, or keep shorter traces with pool.keep.max_tokens.",
         )
     by_id = {row.id: row for row in given}
@@ -44,24 +46,21 @@ def run(stage: Context) -> Summary:
         training_rows.check(example, by_id[example.id], template, tokenizer)
     first = encoded.examples[0]
     (stage.folder / "rendered_example.txt").write_text(training_rows.render(first, tokenizer), encoding="utf-8")
-    write_json(
-        stage.folder / "left_out.json",
-        [{"id": id_, "reason": why, "tokens": tokens} for id_, why, tokens in encoded.left_out],
-    )
-    losses: list[dict[str, Any]] = []
+    write_json(stage.folder / "left_out.json", [dataclasses.asdict(row) for row in encoded.left_out])
+    if encoded.left_out:
+        stage.log(f"left out {len(encoded.left_out)} of {len(given)} rows; left_out.json says why")
 
-    def emit(kind: str, values: Any) -> None:
+    def emit(kind: str, values: Mapping[str, Any]) -> None:
         if kind == "progress":
-            stage.progress(values["done"], values["total"], "steps", values.get("tokens"))
-            return
-        if kind == "loss":
-            losses.append(dict(values))
-        stage.emit(kind, values)
+            stage.progress(values["done"], values["total"], "steps")
+        else:
+            stage.emit(kind, values)
 
     result = train(
         encoded,
         folder,
-        stage.folder,
+        stage.folder / "adapter",
+        stage.work / "checkpoints",
         settings,
         epochs=stage.options["epochs"],
         seed=stage.options["seed"],
@@ -69,12 +68,13 @@ def run(stage: Context) -> Summary:
         train_rows=stage.runtime.train_rows,
         checkpoint_steps=stage.runtime.checkpoint_steps,
         emit=emit,
+        base_name=stage.local["model"],
     )
-    write_json(stage.folder / "losses.json", result.history)
+    write_json(stage.folder / "losses.json", result.losses)
     return Summary(
-        len(encoded.examples) * stage.options["epochs"],
-        result.real_tokens,
-        {"rows": len(encoded.examples), "left out": len(encoded.left_out), "steps": result.steps},
+        result.rows * stage.options["epochs"],
+        result.tokens,
+        {"rows": result.rows, "left out": len(encoded.left_out), "steps": result.steps},
         {
             "train_tokens": result.target_tokens,
             "final_loss": result.final_loss,

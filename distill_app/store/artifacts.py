@@ -1,14 +1,15 @@
 """Artifacts by fingerprint: made aside, renamed into place last, checked by hash when they are used again.
 
-    artifacts/<kind>/<fingerprint>/            finished: data and manifest.json
-    artifacts/<kind>/<fingerprint>.partial/    at work, or left by an attempt that died: resumed
-    artifacts/<kind>/<fingerprint>.damaged-N/  a finished one whose data no longer matches its manifest
+artifacts/<kind>/<fingerprint>/            finished: data and manifest.json
+artifacts/<kind>/<fingerprint>.partial/    at work, or left by an attempt that died: resumed
+artifacts/<kind>/<fingerprint>.damaged-N/  a finished one whose data no longer matches its manifest
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 from distill_app.store.files import locked, sha256, write_json
 
+WORK = "work"
 State = Literal["cached", "partial", "to_run"]
 
 
@@ -81,10 +83,17 @@ class Store:
         return None
 
     def finish(self, kind: str, fingerprint: str, manifest: dict[str, Any]) -> Artifact:
-        """Seal the partial folder: hash its files into the manifest, write that last, rename into place."""
+        """Seal the partial folder: hash its files into the manifest, write that last, rename into place.
+
+        What lies in its `work` folder (finished rows and checkpoints for an attempt that may die) is no part of
+        the artifact, and is removed only after the rename: until then nothing can be lost.
+        """
         partial = self.partial(kind, fingerprint)
         files = {}
+        work = partial / WORK
         for path in sorted(item for item in partial.rglob("*") if item.is_file()):
+            if path.is_relative_to(work) or path.name == "manifest.json":
+                continue
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             files[path.relative_to(partial).as_posix()] = {
@@ -96,6 +105,7 @@ class Store:
         folder = self.folder(kind, fingerprint)
         os.replace(partial, folder)
         _sync_folder(folder.parent)
+        shutil.rmtree(folder / WORK, ignore_errors=True)
         return Artifact(folder, manifest)
 
     def lock(self, kind: str, fingerprint: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:

@@ -30,9 +30,7 @@ def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     plain = [dataclasses.asdict(row) for row in rows]  # type: ignore[call-overload]
-    columns = {
-        name: pa.array([row[name] for row in plain], type=_arrow_type(hints[name])) for name in names
-    }
+    columns = {name: pa.array([row[name] for row in plain], type=_arrow_type(hints[name])) for name in names}
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 

@@ -1,9 +1,9 @@
 """Runs: what was asked, what happened, and what came out. Everything a person sees about a run is read from here.
 
-    runs/<id>/recipe.yaml    as given      resolved.yaml  every value explicit
-              lock.json      fingerprints of the stages, package versions
-              events.jsonl   one line an event, `seq` rising by one; a run has one writer at a time
-              result.json    the leaderboard rows (written last)        report.md, *.png, out.log
+runs/<id>/recipe.yaml    as given      resolved.yaml  every value explicit
+          lock.json      fingerprints of the stages, package versions
+          events.jsonl   one line an event, `seq` rising by one; a run has one writer at a time
+          result.json    the leaderboard rows (written last)        report.md, *.png, out.log
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ def is_complete(checkpoint: Path) -> bool:
         return False
     sizes = json.loads(marker.read_text(encoding="utf-8"))
     return all(
-        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size
-        for name, size in sizes.items()
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
     )
 
 

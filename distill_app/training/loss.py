@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from distill_app.training.rows import IGNORED
+
 if TYPE_CHECKING:
     import torch
 
@@ -19,15 +21,18 @@ def target_loss(hidden: torch.Tensor, labels: torch.Tensor, head: Any) -> torch.
     `CHUNK_POSITIONS` targets the logits are made chunk by chunk and again in the backward pass, so that memory
     does not grow with the length of the traces.
     """
+    import torch
     from torch.utils.checkpoint import checkpoint
 
-    wanted = labels[:, 1:] != -100
+    wanted = labels[:, 1:] != IGNORED
     states, targets = hidden[:, :-1][wanted], labels[:, 1:][wanted]
     if len(targets) <= CHUNK_POSITIONS:
         return _nll(states, targets, head)
-    parts = zip(states.split(CHUNK_POSITIONS), targets.split(CHUNK_POSITIONS), strict=True)
-    sums = [checkpoint(_nll, some, wants, head, use_reentrant=False) for some, wants in parts]
-    return sum(sums[1:], start=sums[0])
+    total = states.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(targets), CHUNK_POSITIONS):
+        part = slice(start, start + CHUNK_POSITIONS)
+        total = total + checkpoint(_nll, states[part], targets[part], head, use_reentrant=False)
+    return total
 
 
 def _nll(states: torch.Tensor, targets: torch.Tensor, head: Any) -> torch.Tensor:

@@ -70,11 +70,7 @@ class BatchOrder:
 
     def passes(self, epoch: int) -> list[list[int]]:
         """The rows of each forward pass of `epoch`, in order."""
-        return [
-            step[i : i + self.pass_rows]
-            for step in self.steps(epoch)
-            for i in range(0, len(step), self.pass_rows)
-        ]
+        return [step[i : i + self.pass_rows] for step in self.steps(epoch) for i in range(0, len(step), self.pass_rows)]
 
     def padding_share(self, epoch: int) -> float:
         """Share of the positions computed in `epoch` that hold padding: 0 when every pass is of one length."""

@@ -32,9 +32,7 @@ class Example:
     @property
     def prompt_tokens(self) -> int:
         """Leading tokens without loss; all of them where nothing is labelled."""
-        return next(
-            (place for place, label in enumerate(self.labels) if label != IGNORED), len(self.input_ids)
-        )
+        return next((place for place, label in enumerate(self.labels) if label != IGNORED), len(self.input_ids))
 
     @property
     def target_tokens(self) -> int:
@@ -101,9 +99,7 @@ def check(example: Example, row: TrainingRow, template: Template, tokenizer: Any
     """
     where = f"Training row {row.id}:"
     if len(example.labels) != len(example.input_ids):
-        raise StageError(
-            f"{where} {len(example.labels)} labels for {len(example.input_ids)} tokens.", _OUR_FAULT
-        )
+        raise StageError(f"{where} {len(example.labels)} labels for {len(example.input_ids)} tokens.", _OUR_FAULT)
     start = example.prompt_tokens
     target = example.input_ids[start:]
     if not target:

@@ -1,0 +1,237 @@
+"""The command line: one short function a verb. What it does lies in the rooms; here it is only called and shown."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distill_app import __version__
+from distill_app.errors import DistillError, RecipeError
+
+app = typer.Typer(
+    name="distill-app",
+    help="Reasoning distillation by recipe: generate, select, train, and compare honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one (quickstart).")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one value: --set selector.name=random. Repeatable.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+WorkspaceOption = Annotated[
+    str | None, typer.Option("--workspace", help="Folder of artifacts and runs (default: .distill).")
+]
+
+
+def main() -> None:
+    """Run a verb; turn the errors a user is meant to meet into a sentence and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except DistillError as error:
+        sys.exit(_complain(error))
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except typer.TyperException as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        print(
+            message if message.startswith("Usage") else f"distill-app: {message} See distill-app --help.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except OSError as error:
+        print(f"distill-app: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a user never meets a traceback
+        sys.exit(_bug(error))
+
+
+def _complain(error: DistillError) -> int:
+    if isinstance(error, RecipeError):
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        count = len(error.faults)
+        print(f"{count} problem{'s' if count != 1 else ''} found; nothing was run.", file=sys.stderr)
+    else:
+        print(f"distill-app: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _bug(error: Exception) -> int:
+    """An error nobody planned for: its traceback goes to a file, the user gets a sentence."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="distill-app-", suffix=".log", delete=False, encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    print(
+        f"distill-app: unexpected {type(error).__name__}: {error}. This is a bug; what happened is in {file.name}.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _root(option: str | None) -> Path:
+    from distill_app.store.runs import workspace
+
+    return workspace(option)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        print(f"distill-app {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def validate(recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False) -> None:
+    """Check a recipe: every problem at once, with file, line, column and what to do. Loads no model."""
+    from distill_app.recipe.resolve import load_arms
+
+    try:
+        arms = load_arms(recipe, sets or [])
+    except RecipeError as error:
+        if not as_json:
+            raise
+        _print_json([fault.as_json() for fault in error.faults])
+        raise typer.Exit(error.exit_code) from None
+    if as_json:
+        _print_json([])
+    else:
+        print(f"{recipe}: fine ({len(arms)} run{'s' if len(arms) != 1 else ''}).")
+
+
+@app.command()
+def plan(
+    recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False, workspace: WorkspaceOption = None
+) -> None:
+    """Show the stages a recipe needs: cached or to run, rows, tokens, time and memory. Loads no model."""
+    from distill_app.plan import view
+    from distill_app.recipe.resolve import load_arms
+
+    table = view.estimates(load_arms(recipe, sets or []), _root(workspace))
+    if as_json:
+        _print_json(view.as_json(table))
+    else:
+        print(view.as_text(table))
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False, workspace: WorkspaceOption = None
+) -> None:
+    """Run a recipe. Safe to interrupt; issue it again and it goes on. A finished run costs nothing to re-issue."""
+    from distill_app.engine import start
+    from distill_app.engine.progress import JsonWatch, TerminalWatch
+    from distill_app.recipe.resolve import load_arms
+    from distill_app.reports import leaderboard as board
+
+    root = _root(workspace)
+    watch = JsonWatch() if as_json else TerminalWatch()
+    results = start.run_arms(load_arms(recipe, sets or []), root, watch)
+    if not as_json:
+        print(board.as_text(board.rows(results)))
+        for result in results:
+            print(f"Report: {root / 'runs' / result['run'] / 'report.md'}")
+
+
+@app.command()
+def runs(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """List the runs of the workspace with their state."""
+    from distill_app.reports import runs as listing
+
+    found = listing.summaries(_root(workspace))
+    if as_json:
+        _print_json(found)
+    else:
+        print(listing.as_text(found))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run's id, the beginning or end of one, or `latest`.")],
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show one run: its state, stages, counts and scores."""
+    from distill_app.reports import runs as listing
+    from distill_app.store import runs as store
+
+    details = listing.details(store.find(_root(workspace), run))
+    if as_json:
+        _print_json(details)
+    else:
+        print(listing.details_as_text(details))
+
+
+@app.command()
+def leaderboard(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Compare finished runs: Avg@k with intervals, and the gain over the untrained student."""
+    from distill_app.reports import leaderboard as board
+    from distill_app.store import runs as store
+
+    results = [result for run in store.all_runs(_root(workspace)) if (result := run.result())]
+    rows = board.rows(results)
+    if as_json:
+        _print_json([row for row in rows if row["selector"] != board.UNTRAINED])
+    else:
+        print(board.as_text(rows))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new recipe; NAME.yaml is written here.")],
+    base: Annotated[str, typer.Option("--from", help="Bundled recipe to start from.")] = "quickstart",
+) -> None:
+    """Write a new recipe, a copy of a bundled one with its comments."""
+    from distill_app.recipe.new import new as write
+
+    print(f"Wrote {write(name, base, Path.cwd())}. Edit it, then: distill-app run {name}.yaml")
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema, selectors and all, in one piece (for editors)."""
+    from distill_app.recipe.schema import bundle
+
+    _print_json(bundle())
+
+
+@app.command()
+def doctor(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Check this machine: versions, device, memory, disk, model cache, and which bundled recipes it can run."""
+    from distill_app import doctor as checks
+
+    found = checks.examine(_root(workspace))
+    if as_json:
+        _print_json(found)
+    else:
+        print(checks.as_text(found))
+    if any(check["status"] == "problem" for check in found["checks"]):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

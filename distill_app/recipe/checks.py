@@ -1,0 +1,285 @@
+"""What a recipe can get wrong although every value by itself is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from distill_app.errors import Fault
+from distill_app.recipe import nodes, paths
+from distill_app.recipe.defaults import BUILTIN
+from distill_app.recipe.nodes import Node, Path
+from distill_app.recipe.paths import FILE_KINDS, Place
+from distill_app.recipe.wording import did_you_mean, nearest, quoted, short
+
+BUILTIN_SETS = ("word_problems",)
+SPLITS = ("train", "placement", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A completed recipe, where its values stand, the paths it names, and which paths the schema found fault with."""
+
+    data: Any
+    root: Node
+    places: list[Place]
+    faulty: list[Path]
+
+    def sound(self, *wanted: Path) -> bool:
+        """True when the schema has nothing against these values, what they are in, and what is in them."""
+        return not any(path[: len(bad)] == bad or bad[: len(path)] == path for path in wanted for bad in self.faulty)
+
+    def fault(self, path: Path, message: str, suggestion: str) -> Fault:
+        return nodes.fault(self.root, path, message, suggestion)
+
+    def sources(self) -> Iterator[tuple[Path, Any]]:
+        """The pool's problems and every benchmark, as far as they are sound."""
+        if self.sound(("pool", "problems")):
+            yield ("pool", "problems"), self.data["pool"]["problems"]
+        for index, benchmark in self.items("evaluation", "benchmarks"):
+            yield ("evaluation", "benchmarks", index), benchmark
+
+    def items(self, *path: str) -> Iterator[tuple[int, Any]]:
+        """The sound entries of a list, with their places in it."""
+        if any(path[: len(bad)] == bad for bad in self.faulty):
+            return
+        value = self.data
+        for part in path:
+            value = value[part]
+        for index, item in enumerate(value):
+            if self.sound((*path, index)):
+                yield index, item
+
+
+def faults(view: View) -> list[Fault]:
+    """Every fault between values that are fine by themselves."""
+    return [fault for check in CHECKS for fault in check(view)]
+
+
+def samples_and_k(view: View) -> Iterator[Fault]:
+    if view.sound(("evaluation", "samples"), ("evaluation", "k")):
+        samples = view.data["evaluation"]["samples"]
+        for index, k in enumerate(view.data["evaluation"]["k"]):
+            if k > samples:
+                yield view.fault(
+                    ("evaluation", "k", index),
+                    f"k = {k} needs {k} answers for each problem, and evaluation.samples is {samples}.",
+                    f"Write at most {samples} here, or raise evaluation.samples to {k}.",
+                )
+
+
+def greedy_samples(view: View) -> Iterator[Fault]:
+    if view.sound(("evaluation", "samples"), ("evaluation", "temperature")):
+        evaluation = view.data["evaluation"]
+        if evaluation["temperature"] == 0 and evaluation["samples"] > 1:
+            yield view.fault(
+                ("evaluation", "temperature"),
+                f"at temperature 0 all {evaluation['samples']} samples of a problem would be the same.",
+                "Write evaluation.samples: 1, or a temperature above 0 such as 0.6.",
+            )
+    if not view.sound(("pool", "samples"), ("augmentation",)):
+        return
+    samples = view.data["pool"]["samples"]
+    shared = [item for item in view.data["augmentation"] if "temperature" not in item]
+    for index, teacher in view.items("teacher"):
+        if teacher.get("temperature") == 0 and samples > 1 and shared:
+            yield view.fault(
+                ("teacher", index, "temperature"),
+                f"at temperature 0 all {samples} traces of a prompt would be the same.",
+                "Write pool.samples: 1, or a temperature above 0 such as 0.6.",
+            )
+
+
+def weights(view: View) -> Iterator[Fault]:
+    for index, teacher in view.items("teacher"):
+        if teacher["backend"] != "worked":
+            continue
+        total = sum(teacher["mistakes"].values())
+        if total > 1 + 1e-9:
+            yield view.fault(
+                ("teacher", index, "mistakes"),
+                f"the shares of mistakes add up to {total:.4g} (those not written count with their defaults), "
+                "and there are no more than all traces.",
+                "Lower them so that they add up to at most 1.",
+            )
+        if not any(teacher["styles"].values()):
+            yield view.fault(
+                ("teacher", index, "styles"),
+                "all styles have weight 0, so nothing could be written.",
+                "Give one of them a weight above 0.",
+            )
+    verifier = view.sound(("quality",)) and view.data["quality"]["scorer"] == "verifier"
+    if verifier and not any(view.data["quality"]["weights"].values()):
+        yield view.fault(
+            ("quality", "weights"),
+            "all parts of the score have weight 0, so every trace would score the same.",
+            "Give one of them a weight above 0.",
+        )
+
+
+def enough_rows(view: View) -> Iterator[Fault]:
+    needed = (("pool", "problems", "limit"), ("pool", "samples"), ("augmentation",), ("teacher",), ("selector",))
+    if not view.sound(*needed):
+        return
+    limit, samples = view.data["pool"]["problems"].get("limit"), view.data["pool"]["samples"]
+    selector = view.data["selector"]
+    top, per_problem = selector.get("top"), selector.get("per_problem")
+    if limit is None or not isinstance(top, int):
+        return
+    teachers = len(view.data["teacher"])
+    each = teachers * sum(item.get("samples", samples) for item in view.data["augmentation"])
+    kept = min(each, per_problem) if isinstance(per_problem, int) else each
+    if top > limit * kept:
+        most = "per_problem" if kept < each else "teachers and augmentations"
+        yield view.fault(
+            ("selector", "top"),
+            f"top asks for {top} rows, and there can be {limit * kept} at most ({limit} problems, {kept} rows each "
+            f"by {most}).",
+            f"The nearest valid value is {limit * kept}.",
+        )
+
+
+def unique_names(view: View) -> Iterator[Fault]:
+    lists = (
+        (("teacher",), "teacher", "Give each teacher a name of its own."),
+        (("augmentation",), "augmentation", "Name each augmentation once."),
+        (("evaluation", "benchmarks"), "benchmark", "Give each benchmark a name of its own."),
+    )
+    for path, noun, suggestion in lists:
+        seen: set[str] = set()
+        for index, item in view.items(*path):
+            if item["name"] in seen:
+                yield view.fault((*path, index, "name"), f"there is another {noun} {quoted(item['name'])}.", suggestion)
+            seen.add(item["name"])
+
+
+def worked_problems(view: View) -> Iterator[Fault]:
+    if not view.sound(("pool", "problems", "dataset")):
+        return
+    dataset = view.data["pool"]["problems"]["dataset"]
+    for index, teacher in view.items("teacher"):
+        if teacher["backend"] == "worked" and dataset != f"{BUILTIN}word_problems":
+            yield view.fault(
+                ("teacher", index, "backend"),
+                f"the worked teacher knows the built-in problems only, and pool.problems.dataset is {short(dataset)}.",
+                f"Write pool.problems.dataset: {BUILTIN}word_problems, or take another teacher.",
+            )
+
+
+def dataset_names(view: View) -> Iterator[Fault]:
+    kinds = (BUILTIN, *FILE_KINDS)
+    for path, source in view.sources():
+        dataset = source["dataset"]
+        prefix, colon, rest = dataset.partition(":")
+        at = (*path, "dataset")
+        if dataset.startswith(BUILTIN):
+            if rest not in BUILTIN_SETS:
+                message = f"there is no built-in data set {quoted(rest)}."
+                yield view.fault(at, message, did_you_mean(rest, BUILTIN_SETS, "Built in"))
+            elif source["split"] not in SPLITS:
+                message = f"the built-in problems have no split {quoted(source['split'])}."
+                yield view.fault((*path, "split"), message, did_you_mean(source["split"], SPLITS))
+        elif dataset.startswith(FILE_KINDS):
+            if not rest.strip():
+                yield view.fault(at, "the path is missing.", f"For example: `{prefix}:data/train.{prefix}`.")
+        elif colon:
+            near = nearest(prefix + ":", kinds, 0.5)
+            hint = f"Did you mean `{near}{rest.strip()}`? " if near else ""
+            message = f"{quoted(prefix + ':')} is not a kind of data set."
+            suggestion = f"{hint}Write builtin:NAME, jsonl:PATH, parquet:PATH or a hub data set id."
+            yield view.fault(at, message, suggestion)
+        elif (kind := _file_kind(dataset)) is not None:
+            message = f"{quoted(dataset)} looks like a file, and without a prefix it means a hub data set."
+            yield view.fault(at, message, f"Write `{kind}:{dataset}`.")
+
+
+def _file_kind(dataset: str) -> str | None:
+    name = dataset.removesuffix(".gz")
+    if name.endswith(".parquet"):
+        return "parquet"
+    is_path = dataset.startswith(("./", "../", "/", "~"))
+    return "jsonl" if is_path or name.endswith((".jsonl", ".json", ".ndjson")) else None
+
+
+def families(view: View) -> Iterator[Fault]:
+    for path, source in view.sources():
+        if not source["dataset"].startswith(BUILTIN) or not (source["families"] or source["mix"]):
+            continue
+        from distill_app.problems.word_problems import FAMILIES
+
+        known = sorted(FAMILIES)
+        chosen = source["families"] or known
+        for index, name in enumerate(source["families"] or []):
+            if name not in known:
+                message = f"there is no family of problems {quoted(name)}."
+                yield view.fault((*path, "families", index), message, did_you_mean(name, known))
+        for name in source["mix"]:
+            if name not in known:
+                message = f"there is no family of problems {quoted(name)}."
+                yield nodes.fault(view.root, (*path, "mix", name), message, did_you_mean(name, known), key=True)
+            elif name not in chosen:
+                message = f"the mix weighs {quoted(name)}, which `families` leaves out."
+                suggestion = "Delete this line, or add it to families."
+                yield nodes.fault(view.root, (*path, "mix", name), message, suggestion, key=True)
+        if not any(source["mix"].get(name, 1) for name in chosen):
+            message = "all families in use have weight 0, so no problem could be drawn."
+            yield view.fault((*path, "mix"), message, "Give one of them a weight above 0.")
+
+
+def training_on_the_test(view: View) -> Iterator[Fault]:
+    if not view.sound(("pool", "problems")):
+        return
+    pool = view.data["pool"]["problems"]
+    for index, benchmark in view.items("evaluation", "benchmarks"):
+        if benchmark["dataset"] != pool["dataset"]:
+            continue
+        path: Path = ("evaluation", "benchmarks", index)
+        if pool["dataset"].startswith(FILE_KINDS):
+            yield view.fault(
+                (*path, "dataset"),
+                "the pool's problems come from the same file, so the student would train on the test.",
+                "Name a file with other problems.",
+            )
+        elif (benchmark["config"], benchmark["split"]) == (pool["config"], pool["split"]):
+            yield view.fault(
+                (*path, "split"),
+                f"the pool's problems come from the same split {quoted(pool['split'])}, so the student would train "
+                "on the test.",
+                "Take another split here or in pool.problems.",
+            )
+
+
+def rows_in_a_batch(view: View) -> Iterator[Fault]:
+    if not view.sound(("runtime", "train_rows"), ("training", "batch_size")):
+        return
+    rows, batch = view.data["runtime"]["train_rows"], view.data["training"]["batch_size"]
+    if rows is not None and (rows > batch or batch % rows):
+        what = "is more than" if rows > batch else "does not divide"
+        near = max(number for number in range(1, min(rows, batch) + 1) if batch % number == 0)
+        yield view.fault(
+            ("runtime", "train_rows"),
+            f"train_rows {rows} {what} training.batch_size {batch}.",
+            f"The nearest valid value below is {near}.",
+        )
+
+
+def places(view: View) -> Iterator[Fault]:
+    for place in view.places:
+        if view.sound(place.path) and (found := paths.trouble(place)):
+            yield view.fault(place.path, *found)
+
+
+CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
+    samples_and_k,
+    greedy_samples,
+    weights,
+    enough_rows,
+    unique_names,
+    worked_problems,
+    dataset_names,
+    families,
+    training_on_the_test,
+    rows_in_a_batch,
+    places,
+)

@@ -1,0 +1,108 @@
+"""From a recipe file to its arms: extends, --set and matrix worked in, checked, every value explicit and typed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_app.errors import Fault, Position, RecipeError
+from distill_app.recipe import bundled, checks, defaults, extends, nodes, overrides, paths, schema, validate
+from distill_app.recipe.model import Recipe, build
+from distill_app.recipe.nodes import Node
+from distill_app.recipe.schema import FAMILIES, Schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One run a recipe asks for.
+
+    `resolved` is plain data with every value explicit and every path absolute; `text` is the recipe file as it
+    stands (its UTF-8 bytes are the file's); `label` tells the arms of a matrix apart ("selector.name=random
+    seed=1"), and is empty without one.
+    """
+
+    recipe: Recipe
+    resolved: dict[str, Any]
+    text: str
+    file: str
+    label: str
+    root: Node
+
+    def where(self, path: Sequence[str | int]) -> Position:
+        """Where the value at `path` of `resolved` is written; for defaults, where the nearest value around it is."""
+        return nodes.where(self.root, tuple(path))
+
+
+def load_arms(path: str | os.PathLike[str], sets: Sequence[str] = (), *, schemas: Schemas | None = None) -> list[Arm]:
+    """The arms of the recipe at `path`, or of the ready-made recipe of that name, with `sets` ("a.b=c") applied.
+
+    Raises `UsageError` when the file cannot be read, and `RecipeError` with every fault of every arm.
+    """
+    schemas = schemas or schema.installed()
+    tree, root = extends.read(schemas, _file(os.fspath(path)))
+    faults: list[Fault] = []
+    given = []
+    for text in sets:
+        try:
+            given.append(overrides.parse_set(text))
+        except RecipeError as error:
+            faults += error.faults
+    matrix_sets = [item for item in given if item.path[0] == "matrix"]
+    root, found = overrides.apply(schemas, root, matrix_sets)
+    faults += found
+    root, combinations, found = overrides.combinations(root)
+    faults += found
+    root, found = overrides.apply(schemas, root, [item for item in given if item.path[0] != "matrix"])
+    faults += found
+    arms = []
+    for label, assignments in combinations:
+        arm_root, found = overrides.apply(schemas, root, assignments)
+        data, found_here = check(schemas, arm_root)
+        faults += [*found, *found_here]
+        if not faults:
+            arms.append(Arm(typed(data), data, tree.text, tree.file, label, arm_root))
+    if faults:
+        raise RecipeError(list(dict.fromkeys(faults)))
+    return arms
+
+
+def check(schemas: Schemas, root: Node) -> tuple[dict[str, Any], list[Fault]]:
+    """A written-out recipe without matrix as resolved data, and all that is wrong with it."""
+    found = validate.faults(schemas, root)
+    data = defaults.complete(schemas, root)
+    places = paths.make_absolute(root, data)
+    view = checks.View(data, root, places, [path for path, _ in found])
+    return data, [fault for _, fault in found] + checks.faults(view)
+
+
+def typed(resolved: dict[str, Any]) -> Recipe:
+    """Resolved data as the frozen dataclasses of `model`."""
+    parts = {
+        "selector": _choice("selector", resolved["selector"]),
+        "quality": _choice("quality", resolved["quality"]),
+        "teacher": [_choice("teacher", item) for item in resolved["teacher"]],
+        "augmentation": [_choice("augmentation", item) for item in resolved["augmentation"]],
+    }
+    return build(Recipe, {**resolved, **parts})
+
+
+def _choice(part: str, item: dict[str, Any]) -> dict[str, Any]:
+    key = item[FAMILIES[part].key]
+    names = {"name", FAMILIES[part].key}
+    options = {name: value for name, value in item.items() if name not in names}
+    return {"key": key, "name": item.get("name", key), "options": options}
+
+
+def _file(path: str) -> str:
+    if os.path.exists(path) or path.endswith((".yaml", ".yml")):
+        return path
+    ready_made = bundled.find(path)
+    return _shown(ready_made) if ready_made else path
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,123 @@
+"""Runs side by side: rows of several results, sorted, and as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from distill_app.reports.result import Row
+
+METRICS = ("avg", "pass", "maj")
+NOT_DISTINGUISHABLE = "not distinguishable from base"
+UNTRAINED = "untrained"
+
+
+def rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The rows of all results, untrained ones included once, in the order they are shown.
+
+    By benchmark, then metric (avg, pass, maj; k ascending), then the untrained student, then score from high to
+    low, then run. Runs that measured an identical untrained student share one line for it; students that differ,
+    or were measured differently, keep a line each.
+    """
+    trained: list[Row] = []
+    bases: dict[tuple[Any, ...], Row] = {}
+    for result in results:
+        trained += [cast("Row", dict(row)) for row in result["rows"]]
+        for row in result["base_rows"]:
+            key = tuple(value for name, value in row.items() if name not in {"run", "recipe", "seed", "seconds"})
+            bases.setdefault(key, cast("Row", dict(row)))
+    return sorted([*bases.values(), *trained], key=_place)
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    name = row["metric"].split("@")[0]
+    untrained = row["selector"] == UNTRAINED
+    return (row["benchmark"], METRICS.index(name), row["k"], not untrained, -row["score"], row["run"])
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """The gain in words: "better than base", "worse than base", or "not distinguishable from base".
+
+    Empty where there is no base. A gain whose 95 % interval covers 0, or that has no interval (one problem), is
+    not distinguishable.
+    """
+    if row["gain"] is None:
+        return ""
+    low, high = row["gain_ci_low"], row["gain_ci_high"]
+    if low is None or high is None or low <= 0.0 <= high:
+        return NOT_DISTINGUISHABLE
+    return "better than base" if low > 0.0 else "worse than base"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as percent with one decimal, without the sign for it: 0.305 is "30.5"; None is "-"."""
+    return "-" if value is None else f"{value * 100:.1f}"
+
+
+def score_text(row: Mapping[str, Any]) -> str:
+    """The score with its interval, in percent: "41.2 [35.0, 47.5]"."""
+    if row["ci_low"] is None:
+        return f"{percent(row['score'])} (1 problem)"
+    return f"{percent(row['score'])} [{percent(row['ci_low'])}, {percent(row['ci_high'])}]"
+
+
+def gain_text(row: Mapping[str, Any]) -> str:
+    """The gain with its interval, in points: "+3.1 [-0.8, +7.0]"; "-" without a base."""
+    if row["gain"] is None:
+        return "-"
+    text = f"{row['gain'] * 100:+.1f}"
+    if row["gain_ci_low"] is None:
+        return text
+    return f"{text} [{row['gain_ci_low'] * 100:+.1f}, {row['gain_ci_high'] * 100:+.1f}]"
+
+
+def render(board: Sequence[Row]) -> Table:
+    """A table of `rows(...)` that fits 100 columns, a section for each benchmark and metric, percent everywhere.
+
+    The last column holds the shares of samples cut at the token limit / without an answer / timed out in grading.
+    """
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Scores in percent, gains over the untrained student in points, 95 % intervals over problems",
+        caption="cut/none/time: % of samples cut at the token limit, without an answer, timed out in grading",
+    )
+    table.add_column("run", overflow="fold", max_width=24)
+    table.add_column("score", justify="right", max_width=19)
+    table.add_column("gain", max_width=29)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("cut/none/time", justify="right", max_width=17)
+    previous: tuple[str, str] | None = None
+    for row in board:
+        group = (row["benchmark"], row["metric"])
+        if group != previous:
+            table.add_section()
+            table.add_row(f"[bold]{escape(row['benchmark'])}\n{row['metric']}[/bold]")
+            previous = group
+        untrained = row["selector"] == UNTRAINED
+        table.add_row(
+            UNTRAINED if untrained else escape(f"{row['selector']}, seed {row['seed']}\n{row['run']}"),
+            escape(score_text(row)),
+            "" if untrained else escape(f"{gain_text(row)}\n{verdict(row)}"),
+            str(row["n_problems"]),
+            "/".join(percent(share) for share in (row["truncated"], row["no_answer"], row["timed_out"])),
+        )
+    return table
+
+
+def as_text(board: Sequence[Row]) -> str:
+    """The table of `render` as plain text, 100 columns wide."""
+    from rich.console import Console
+
+    if not board:
+        return "No finished runs yet. Start one: distill-app run quickstart"
+    console = Console(width=100, highlight=False, force_terminal=False, no_color=True)
+    with console.capture() as capture:
+        console.print(render(board))
+    return capture.get()

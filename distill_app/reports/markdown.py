@@ -1,0 +1,185 @@
+"""The report of one run as one page of Markdown: what was run, what came out, what to doubt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_app.reports.leaderboard import gain_text, percent, score_text, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A teacher as the report names it. `program` says that it is a program, not a language model."""
+
+    name: str
+    description: str
+    program: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One benchmark problem with an answer of each student and how it was graded (a `Verdict.verdict`)."""
+
+    benchmark: str
+    question: str
+    gold: str
+    base_text: str
+    base_verdict: str
+    trained_text: str
+    trained_verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture beside the report: file name and alternative text."""
+
+    file: str
+    alt: str
+
+
+def render(
+    result: Mapping[str, Any],
+    *,
+    description: str,
+    student: str,
+    teachers: Sequence[Teacher],
+    examples: Sequence[Example] = (),
+    figures: Sequence[Figure] = (),
+) -> str:
+    """The report of a `result.json`, with what it does not hold given beside it. Pure.
+
+    Every text that comes from data is escaped, so that a question with pipes, headings or HTML in it stays text.
+    """
+    sections = [
+        f"# {escape(result['recipe'])}: {escape(result['selector'])}, seed {result['seed']}",
+        escape(description) if description else "",
+        _what(result, student, teachers),
+        "## Scores",
+        _scores(result),
+        *(f"![{escape(figure.alt)}]({figure.file})" for figure in figures),
+        "## Counts",
+        "\n".join(_nested(result["counts"])) or "None were recorded.",
+        "## Example answers",
+        "\n\n".join(_example(example) for example in examples) or "None were given.",
+        "## Settings",
+        "\n".join(_nested(result["settings"])) or "None were recorded.",
+        "## Time by stage",
+        _timings(result["timings"]),
+        "## To keep in mind",
+        "\n".join(f"- {escape(note)}" for note in _caveats(result, teachers)),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def escape(text: object) -> str:
+    """`text` on one line, as Markdown that shows it literally."""
+    flat = re.sub(r"\s+", " ", str(text)).strip()
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = re.sub(r"([\\`*_\[\]|#~$!])", r"\\\1", flat)
+    return re.sub(r"^(\d+)([.)])(?=\s|$)|^([-+])(?=\s|$)", lambda m: f"{m[1] or ''}\\{m[2] or m[3]}", flat)
+
+
+def _what(result: Mapping[str, Any], student: str, teachers: Sequence[Teacher]) -> str:
+    lines = [
+        f"- Run: `{result['run']}`, {result['status']}",
+        f"- Student: {escape(student)}",
+    ]
+    for teacher in teachers:
+        kind = "a program that writes worked solutions, not a language model" if teacher.program else "a model"
+        detail = f"; {escape(teacher.description)}" if teacher.description else ""
+        lines.append(f"- Teacher: {escape(teacher.name)} ({kind}{detail})")
+    lines.append(f"- Selector: {escape(result['selector'])}")
+    return "\n".join(lines)
+
+
+def _scores(result: Mapping[str, Any]) -> str:
+    if not result["rows"]:
+        return "Nothing was measured."
+    lines = [
+        "Scores in percent, gains in points, both with 95 % intervals over problems. Cut, no answer, timed out: "
+        "percent of samples.",
+        "",
+        "| benchmark | metric | n | before | after | gain | finding | cut | no answer | timed out |",
+        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    bases = {(row["benchmark"], row["metric"]): row for row in result["base_rows"]}
+    for row in result["rows"]:
+        base = bases.get((row["benchmark"], row["metric"]))
+        cells = [
+            escape(row["benchmark"]),
+            row["metric"],
+            str(row["n_problems"]),
+            escape(score_text(base)) if base else "-",
+            escape(score_text(row)),
+            escape(gain_text(row)),
+            verdict(row) or "no base to compare with",
+            *(_change(base, row, share) for share in ("truncated", "no_answer", "timed_out")),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = result["rows"][0]
+    lines += ["", f"Trained on {first['train_tokens']:,} target tokens; {first['seconds']:,.0f} s in all."]
+    return "\n".join(lines)
+
+
+def _change(base: Mapping[str, Any] | None, row: Mapping[str, Any], share: str) -> str:
+    return f"{percent(base[share])} to {percent(row[share])}" if base else percent(row[share])
+
+
+def _nested(values: Mapping[str, Any], depth: int = 0) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        head = f"{'  ' * depth}- {escape(name)}"
+        if isinstance(value, Mapping):
+            lines += [f"{head}:", *_nested(value, depth + 1)] if value else [f"{head}: none"]
+        elif isinstance(value, int) and not isinstance(value, bool):
+            lines.append(f"{head}: {value:,}")
+        else:
+            lines.append(f"{head}: {escape(value)}")
+    return lines
+
+
+def _timings(timings: Mapping[str, float]) -> str:
+    if not timings:
+        return "None were recorded."
+    lines = ["| stage | seconds |", "|---|---:|"]
+    lines += [f"| {escape(stage)} | {seconds:,.1f} |" for stage, seconds in timings.items()]
+    return "\n".join([*lines, f"| all | {sum(timings.values()):,.1f} |"])
+
+
+def _example(example: Example) -> str:
+    return "\n".join(
+        [
+            f"**{escape(example.benchmark)}**: {escape(example.question)} (gold: {escape(example.gold)})",
+            "",
+            f"- before, {_graded(example.base_verdict)}: {escape(_short(example.base_text))}",
+            f"- after, {_graded(example.trained_verdict)}: {escape(_short(example.trained_text))}",
+        ]
+    )
+
+
+def _graded(verdict_name: str) -> str:
+    return {"no_answer": "no answer found", "timeout": "grading timed out"}.get(verdict_name, verdict_name)
+
+
+def _short(text: str, limit: int = 600) -> str:
+    return text if len(text) <= limit else f"{text[:limit]} [{len(text) - limit:,} more characters]"
+
+
+def _caveats(result: Mapping[str, Any], teachers: Sequence[Teacher]) -> list[str]:
+    notes = [
+        "Intervals are over problems of this benchmark: they do not cover another training seed or other problems.",
+        *result["notes"],
+    ]
+    if any(teacher.program for teacher in teachers):
+        notes.append(
+            "A teacher here is a program: the traces are worked from the problem's own steps, and say nothing about "
+            "what a language model would teach."
+        )
+    covered = [row for row in result["rows"] if verdict(row) == "not distinguishable from base"]
+    if covered:
+        names = ", ".join(f"{row['benchmark']} {row['metric']}" for row in covered)
+        notes.append(f"Not distinguishable from the untrained student: {names}. Do not read these gains as gains.")
+    return notes

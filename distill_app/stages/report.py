@@ -1,0 +1,175 @@
+"""Puts a run's figures together: result.json, a one-page report and its plots."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from distill_app.evaluation import grading
+from distill_app.records import Decision, Quality, Sample, Trace, Verdict
+from distill_app.reports import markdown, plots, result
+from distill_app.stages import Context, Summary, evaluate, grade, quality, select
+from distill_app.store import rows
+from distill_app.store.files import write_json
+
+VERSION = 1
+MODEL = False
+EXAMPLES = 4
+"""Benchmark problems shown in the report: those where the two students' answers differ come first."""
+
+
+def run(stage: Context) -> Summary:
+    """Write result.json (its `run` is filled in when it is copied beside a run), report.md and PNG plots."""
+    options: dict[str, Any] = dict(stage.options)
+    manifests = {
+        folder: json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for folders in stage.inputs.values()
+        for folder in folders
+    }
+    timings = {manifest["stage"]: manifest["seconds"] for manifest in manifests.values()}
+    train = manifests[stage.input("train")]
+    base, trained = (_measured(stage, role) for role in ("base", "trained"))
+    evaluation = options["evaluation"]
+    found = result.build(
+        run="",
+        recipe=options["recipe"],
+        selector=options["selector"]["name"],
+        seed=options["seed"],
+        status="finished",
+        trained=trained,
+        base=base,
+        samples=evaluation["samples"],
+        k=evaluation["k"],
+        train_tokens=train["facts"]["train_tokens"],
+        seconds=round(sum(timings.values()), 3),
+        counts=_counts(stage, manifests, train),
+        timings=timings,
+        settings={
+            **{
+                key: options[key]
+                for key in (
+                    "student",
+                    "teachers",
+                    "augmentations",
+                    "selector",
+                    "keep",
+                    "epochs",
+                    "training",
+                    "evaluation",
+                )
+            },
+            "training_device": train["facts"]["device"],
+            "training_dtype": f"{train['facts']['dtype']} ({train['facts']['dtype_why']})",
+            "template": train["facts"]["template"],
+            "label": options["label"],
+        },
+        notes=_notes(manifests),
+    )
+    write_json(stage.folder / "result.json", found)
+    figures = _figures(stage, found)
+    text = markdown.render(
+        found,
+        description=options["description"],
+        student=options["student"],
+        teachers=[_teacher(teacher) for teacher in options["teachers"]],
+        examples=[example for pair in zip(base, trained, strict=True) for example in _examples(*pair)],
+        figures=figures,
+    )
+    (stage.folder / "report.md").write_text(text, encoding="utf-8")
+    return Summary(len(found["rows"]))
+
+
+def _measured(stage: Context, role: str) -> list[result.Measured]:
+    names = stage.options["evaluation"]["benchmarks"]
+    found = []
+    for name, answers, graded in zip(names, stage.inputs[role], stage.inputs[f"{role}_verdicts"], strict=True):
+        samples = rows.read(answers / evaluate.FILE, Sample)
+        verdicts = rows.read(graded / grade.FILE, Verdict)
+        labels = grading.answer_classes(
+            samples, verdicts, workers=stage.runtime.grade_workers, limit_seconds=stage.runtime.grade_seconds
+        )
+        found.append(result.Measured(name, samples, verdicts, labels))
+    return found
+
+
+def _counts(stage: Context, manifests: dict[Path, Any], train: dict[str, Any]) -> dict[str, Any]:
+    selected = rows.read(stage.input("selection") / select.SELECTED, Trace)
+    verdicts = {
+        row.id: row.verdict for folder in stage.inputs["verdicts"] for row in rows.read(folder / grade.FILE, Verdict)
+    }
+    counts: dict[str, Any] = {
+        "selection": manifests[stage.input("selection")]["counts"],
+        "selected by teacher": Counter(row.teacher for row in selected),
+        "selected by augmentation": Counter(row.augmentation for row in selected),
+        "selected by graded answer": Counter(verdicts[row.id] for row in selected),
+        "training": {
+            **train["counts"],
+            "tokens read": train["tokens"],
+            "tokens trained on": train["facts"]["train_tokens"],
+        },
+        "problems": {manifests[folder]["stage"]: manifests[folder]["rows"] for folder in stage.inputs["problems"]},
+    }
+    if any(row.note for row in selected):
+        counts["selected by the teacher's own label"] = Counter(row.note or "none" for row in selected)
+    return {
+        name: dict(sorted(values.items())) if isinstance(values, Counter) else values for name, values in counts.items()
+    }
+
+
+def _notes(manifests: dict[Path, Any]) -> list[str]:
+    notes = ["One training seed: a claim about selection needs several (`matrix: {seed: [...]}`)."]
+    skipped = sum(manifest["counts"].get("skipped", 0) for manifest in manifests.values())
+    if skipped:
+        notes.append(f"{skipped} rows of the problem files could not be read and were left out.")
+    if any(manifest.get("resumed") for manifest in manifests.values()):
+        notes.append("A stage was interrupted and gone on with; its seconds are those of the last attempt.")
+    return notes
+
+
+def _teacher(teacher: dict[str, str]) -> markdown.Teacher:
+    module = importlib.import_module(f"distill_app.teachers.{teacher['backend']}")
+    return markdown.Teacher(teacher["name"], f"backend {teacher['backend']}", program=getattr(module, "PROGRAM", False))
+
+
+def _figures(stage: Context, found: result.Result) -> list[markdown.Figure]:
+    joined = plots.with_base_intervals(found["rows"], found["base_rows"])
+    plots.save(plots.scores(joined), stage.folder / "scores.png")
+    figures = [markdown.Figure("scores.png", plots.scores_alt(joined))]
+    losses = json.loads((stage.input("train") / "losses.json").read_text(encoding="utf-8"))
+    steps = list(range(1, len(losses) + 1))
+    plots.save(plots.loss(steps, losses), stage.folder / "loss.png")
+    figures.append(markdown.Figure("loss.png", plots.loss_alt(steps, losses)))
+    if "quality" in stage.inputs:
+        scores = {
+            row.id: row.quality
+            for folder in stage.inputs["quality"]
+            for row in rows.read(folder / quality.FILE, Quality)
+        }
+        decisions = rows.read(stage.input("selection") / select.DECISIONS, Decision)
+        kept = [scores[row.id] for row in decisions if row.kept]
+        left = [scores[row.id] for row in decisions if not row.kept]
+        plots.save(plots.quality(kept, left), stage.folder / "quality.png")
+        figures.append(markdown.Figure("quality.png", plots.quality_alt(kept, left)))
+    return figures
+
+
+def _examples(base: result.Measured, trained: result.Measured) -> list[markdown.Example]:
+    """First answers to a few problems, before and after: where the verdicts differ first, then by problem order."""
+    verdicts = [{row.id: row.verdict for row in measured.verdicts} for measured in (base, trained)]
+    pairs = [(before, after) for before, after in zip(base.samples, trained.samples, strict=True) if before.sample == 0]
+    pairs.sort(key=lambda pair: verdicts[0][pair[0].id] == verdicts[1][pair[1].id])
+    return [
+        markdown.Example(
+            trained.benchmark,
+            before.question,
+            before.answer,
+            before.text,
+            verdicts[0][before.id],
+            after.text,
+            verdicts[1][after.id],
+        )
+        for before, after in pairs[:EXAMPLES]
+    ]

@@ -1,0 +1,182 @@
+"""Finding answers and comparing them, by hand-made cases and by the cases other projects test their checkers with."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_app.evaluation.answers import extract, last_boxed
+from distill_app.evaluation.equivalence import as_number, as_words, compare, quick
+from distill_app.evaluation.grading import grade
+from distill_app.evaluation.pool import outcomes
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def shared_rows(name: str) -> list[dict[str, Any]]:
+    if not (DATA / name).exists():
+        pytest.skip("../shared/data is not here")
+    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "answer", "rule"),
+    [
+        ("<think>It is 4.</think>So \\boxed{5}.", "5", "5", "boxed"),
+        ("<think>It is \\boxed{4}.</think>\nAnswer: 5", "5", "5", "answer_line"),
+        ("<think>first \\boxed{3}", "3", None, "unclosed_think"),
+        ("opened by the template \\boxed{1}</think> \\boxed{2}", "2", "2", "boxed"),
+        ("\\boxed{1} then \\boxed{\\frac{1}{2}}", "0.5", "\\frac{1}{2}", "boxed"),
+        ("\\boxed{1} or \\boxed{2}", "2", "1, 2", "boxed"),
+        ("\\boxed{7} and then \\boxed{}", "7", "7", "boxed"),
+        ("cut off in \\boxed{12", "12", "12", "last_number"),
+        ("Answer: 4\nNo, wait.\nAnswer: 5 apples.", "5", "5 apples", "answer_line"),
+        ("**Final answer:** $x = 3$", "3", "x = 3", "answer_line"),
+        ("The answer is 27 because 3 * 9 = 27.", "27", "27", "answer_line"),
+        ("The answer is 9 + 18 = 27. I am sure.", "27", "27", "answer_line"),
+        ("#### 1,200", "1200", "1,200", "answer_line"),
+        ("the answer is $1,234.50.", "1234.5", "$1,234.50", "answer_line"),
+        ("Final Answer: The volume of $ABCD$ is 120.", "120", "120", "answer_line"),
+        ("1,000.5", "1", "1,000.5", "bare"),
+        ("so 3 x 4 = 12 apples.", "12", "12", "last_number"),
+        ("We get $x^2$ and then $\\frac{x}{2}$.", "x", "\\frac{x}{2}", "last_formula"),
+        ("We get $x$ and then 7 of them, -3 in all", "x", "-3", "last_number"),
+        ("no idea at all", "3", None, None),
+        ("", "3", None, None),
+    ],
+)
+def test_extract_takes_the_rules_in_their_order(text: str, gold: str, answer: str | None, rule: str | None) -> None:
+    assert extract(text, gold) == (answer, rule)
+
+
+def test_extract_never_uses_the_value_of_the_gold() -> None:
+    text = "The answer is 9 or 18 or 27."
+    assert extract(text, "27") == extract(text, "18") == extract(text, "1000")
+
+
+def test_boxes_far_apart_are_not_one_list() -> None:
+    assert last_boxed("\\boxed{1} papers and \\boxed{2} bins", several=True) == "1, 2"
+    assert last_boxed("\\boxed{1} papers and \\boxed{2} bins") == "2"
+    assert last_boxed("\\boxed{1} no no no no no \\boxed{2}", several=True) == "2"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "percent"),
+    [
+        ("27", "27", False),
+        ("-3.50", "-3.50", False),
+        ("$1,234.50", "1234.50", False),
+        ("\\$32,\\!348", "32348", False),
+        ("11,\\! 111,\\! 100", "11111100", False),
+        ("12\\,345\\,678", "12345678", False),
+        ("39 apples", "39", False),
+        ("5.4 \\text{ cents}", "5.4", False),
+        ("864 \\mbox{ inches}^2", "864", False),
+        ("90^\\circ", "90", False),
+        ("33.5\\%", "33.5", True),
+        ("33.5 percent", "33.5", True),
+        (".185", "0.185", False),
+    ],
+)
+def test_plain_numbers_are_read(text: str, value: str, percent: bool) -> None:
+    number = as_number(text)
+    assert number is not None
+    assert (number.value, number.percent) == (Decimal(value), percent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2k", "3 million", "\\frac{1}{2}", "1/2", "1,2345", "0,111", "2^{3}", "3 pi", "52_8", "x", "1, 2", "5 x", ""],
+)
+def test_what_is_no_plain_number_is_left_to_algebra(text: str) -> None:
+    assert as_number(text) is None
+
+
+def test_words() -> None:
+    assert as_words("\\text{(C)}") == as_words("C") == "c"
+    assert as_words("\\text{East}") == "east"
+    assert as_words("p") is None
+    assert as_words("xyz") is None
+    assert as_words("\\cot x") is None
+
+
+@pytest.mark.parametrize(
+    ("extracted", "gold", "same"),
+    [
+        ("27.0", "27", True),
+        ("$1,000", "1000", True),
+        ("5.001", "5", False),
+        ("39 apples", "39", True),
+        ("28", "28\\%", True),
+        ("0.28", "28\\%", True),
+        ("2.8", "28\\%", False),
+        ("28\\%", "27\\%", False),
+        ("east", "\\text{East}", True),
+        ("west", "\\text{East}", False),
+        ("(B)", "\\text{(C)}", False),
+        ("100000000001000000000", "100000000000000000000", False),
+        ("\\frac{1}{2}", "\\frac{1}{2}", True),
+        ("\\frac{1}{2}", "0.5", None),
+        ("9^{9^{9^{9}}}", "1", None),
+    ],
+)
+def test_quick(extracted: str, gold: str, same: bool | None) -> None:
+    assert quick(extracted, gold) is same
+
+
+@pytest.mark.parametrize(
+    ("extracted", "gold", "same"),
+    [
+        ("\\frac{2}{4}", "0.5", True),
+        ("x = 3", "3", True),
+        ("2\\sqrt{3}", "\\sqrt{12}", True),
+        ("(2, 1)", "(1, 2)", False),
+        ("\\{2, 1\\}", "\\{1, 2\\}", True),
+        ("-1 + sqrt(3)", "\\sqrt{3} - 1", True),
+        ("x^2-1", "(x-1)(x+1)", True),
+        ("x^2+1", "(x-1)(x+1)", False),
+        ("open('marker', 'w').write('x') or 0", "0", False),
+    ],
+)
+def test_compare_by_algebra(extracted: str, gold: str, same: bool) -> None:
+    assert compare(extracted, gold) is same
+
+
+def test_agreement_with_the_cases_of_other_projects(capsys: pytest.CaptureFixture[str]) -> None:
+    """At least 95 % of the uncontested cases that ask for no setting of another checker, every wrong one counted."""
+    cases = [row for row in shared_rows("checker/checker_cases.jsonl") if not row.get("contested")]
+    pairs: list[tuple[str, str]] = []
+    for case in cases:
+        gold = case["gold"]
+        if "boxed" in gold or " is " in gold:
+            gold = last_boxed(gold.replace("\\\\boxed", "\\boxed"), several=True) or extract(gold, "x").answer or gold
+        if case["mode"] == "completion":
+            answer = extract(case["prediction"], gold).answer
+        else:
+            answer = last_boxed(case["prediction"]) or case["prediction"]
+        pairs.append((answer or "", gold))
+    settled = [quick(*pair) if pair[0] else False for pair in pairs]
+    open_pairs = [pair for pair, same in zip(pairs, settled, strict=True) if same is None]
+    found = iter(outcomes(open_pairs, workers=2, limit_seconds=5, name=lambda i: repr(open_pairs[i])))
+    verdicts = [next(found) == "equal" if same is None else same for same in settled]
+    right = [verdict == case["expected"] for verdict, case in zip(verdicts, cases, strict=True)]
+    plain = [ok for ok, case in zip(right, cases, strict=True) if not case.get("options")]
+    with capsys.disabled():
+        print(f"\nchecker cases: {sum(plain)}/{len(plain)} without options, {sum(right)}/{len(right)} in all")
+    assert sum(plain) / len(plain) >= 0.95
+    assert sum(right) / len(right) >= 0.93
+
+
+def test_verdicts_on_eight_samples_agree_with_the_publishers(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shared_rows("traces/math_qwen_8samples.jsonl")
+    verdicts = grade([(r["id"], r["reasoning"], r["answer"]) for r in rows], workers=2, limit_seconds=10)
+    agree = sum((v.verdict == "correct") == r["correct"] for v, r in zip(verdicts, rows, strict=True))
+    with capsys.disabled():
+        print(f"\nmath_qwen_8samples: {agree}/{len(rows)} verdicts as published")
+    assert len(rows) == 560
+    assert agree == 560
+    assert sum(v.verdict == "correct" for v in verdicts) / 560 == 0.9375

@@ -1,0 +1,227 @@
+"""Grading in worker processes: order, hard limits, deaths, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from distill_app.errors import StageError
+from distill_app.evaluation import pool
+from distill_app.evaluation.equivalence import equivalent
+from distill_app.evaluation.grading import answer_classes, check_golds, grade
+from distill_app.records import Problem, Sample, Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+TOWERS = ["\\boxed{9^{9^{9^{9^9}}}}", "\\boxed{2^{3^{4^{5^{6}}}}}"]
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    return [
+        child
+        for child in process.children(recursive=True)
+        if child.status() == psutil.STATUS_ZOMBIE or any("evaluation.worker" in part for part in child.cmdline())
+    ]
+
+
+def problem(number: int, answer: str) -> Problem:
+    return Problem(id=f"p{number}", question="?", answer=answer, source="test")
+
+
+def test_hangs_time_out_and_every_other_row_keeps_its_verdict_and_place() -> None:
+    ordinary = []
+    for i in range(300):
+        gold = str(i)
+        text = [f"\\boxed{{\\frac{{{2 * i}}}{{2}}}}", f"\\boxed{{{i}.0}}", f"\\boxed{{\\frac{{{2 * i + 1}}}{{2}}}}"][
+            i % 3
+        ]
+        ordinary.append((f"r{i}", text, gold))
+    rows = [ordinary[0], ("h0", TOWERS[0], "1"), *ordinary[1:], ("h1", TOWERS[1], "1")]
+    seen: list[tuple[int, int]] = []
+    verdicts = grade(rows, workers=2, limit_seconds=2, progress=lambda done, total: seen.append((done, total)))
+    assert [verdict.id for verdict in verdicts] == [row[0] for row in rows]
+    by_id = {verdict.id: verdict.verdict for verdict in verdicts}
+    assert by_id["h0"] == by_id["h1"] == "timeout"
+    assert [by_id[f"r{i}"] for i in range(300)] == ["correct", "correct", "wrong"] * 100
+    assert seen[-1] == (302, 302)
+    assert seen == sorted(seen)
+    assert workers_of(psutil.Process()) == []
+
+
+def test_the_clock_does_not_run_while_a_row_waits() -> None:
+    """One worker, three hangs before a good row: the good row waits 3 limits and is graded all the same."""
+    rows = [
+        *((f"h{i}", TOWERS[0].replace("9^9}", f"9^{i + 5}}}"), "1") for i in range(3)),
+        ("r", "\\boxed{2/4}", "0.5"),
+    ]
+    verdicts = grade(rows, workers=1, limit_seconds=1)
+    assert [verdict.verdict for verdict in verdicts] == ["timeout", "timeout", "timeout", "correct"]
+
+
+def test_plain_rows_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    rows = [("a", "Answer: 5", "5"), ("b", "Answer: 6", "5"), ("c", "hm", "5"), ("d", "<think> 5", "5")]
+    assert grade(rows, workers=1, limit_seconds=1) == [
+        Verdict("a", "correct", "5", "answer_line"),
+        Verdict("b", "wrong", "6", "answer_line"),
+        Verdict("c", "no_answer", None, None),
+        Verdict("d", "no_answer", None, "unclosed_think"),
+    ]
+
+
+def test_a_row_that_kills_its_worker_is_named_and_the_others_are_not_blamed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A worker program that dies on one row stands in for a crash inside sympy: the pool is the real one."""
+    _install_dying_worker(monkeypatch, tmp_path, "os._exit(9)")
+    pairs = [(f"x{i}", "y") for i in range(6)] + [("deadly", "y")]
+    with pytest.raises(StageError, match="row 'r6' killed the worker process twice"):
+        pool.outcomes(pairs, workers=2, limit_seconds=30, name=lambda i: f"row 'r{i}'")
+    assert workers_of(psutil.Process()) == []
+
+
+def test_a_row_that_kills_its_worker_once_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    flag = tmp_path / "died"
+    _install_dying_worker(
+        monkeypatch,
+        tmp_path,
+        f"(open({str(flag)!r}, 'w').close(), os._exit(9)) if not os.path.exists({str(flag)!r}) else 0",
+    )
+    pairs = [("x0", "y"), ("deadly", "y"), ("x1", "x1")]
+    assert pool.outcomes(pairs, workers=2, limit_seconds=30, name=str) == ["unequal", "unequal", "equal"]
+    assert flag.exists()
+
+
+def _install_dying_worker(monkeypatch: pytest.MonkeyPatch, folder: Path, death: str) -> None:
+    script = folder / "dying.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "say = lambda *m: print(json.dumps(m), flush=True)\n"
+        "say('ready')\n"
+        "for line in sys.stdin:\n"
+        "    row, a, b = json.loads(line)\n"
+        "    say('started', row)\n"
+        f"    a == 'deadly' and {death}\n"
+        "    say('done', row, a == b)\n"
+    )
+    real = subprocess.Popen
+
+    def popen(_: list[str], **options: object) -> subprocess.Popen[bytes]:
+        return real([sys.executable, str(script)], **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(pool.subprocess, "Popen", popen)
+
+
+def test_running_out_of_memory_is_over_the_limit_and_not_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import math_verify
+
+    def exhausted(*_: object, **__: object) -> bool:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(math_verify, "verify", exhausted)
+        with pytest.raises(MemoryError):
+            equivalent("\\frac{1}{2}", "0.5")
+    _install_dying_worker(monkeypatch, tmp_path, "(say('done', row, None), os._exit(0))")
+    assert pool.outcomes([("deadly", "y")], workers=1, limit_seconds=60, name=str) == ["over"]
+
+
+def test_the_worker_cannot_take_more_than_its_memory() -> None:
+    program = (
+        "from distill_app.evaluation import worker\n"
+        "worker._limit_memory()\n"
+        "try:\n"
+        "    bytearray(worker.MEMORY_BYTES)\n"
+        "except MemoryError:\n"
+        "    print('refused')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "refused\n"
+
+
+def test_works_in_a_daemonic_process_and_leaves_nothing_on_ctrl_c(tmp_path: Path) -> None:
+    script = tmp_path / "caller.py"
+    script.write_text(
+        "import multiprocessing, sys\n"
+        "from distill_app.evaluation.grading import grade\n"
+        "def work():\n"
+        "    assert grade([('a', '\\\\boxed{2/4}', '0.5')], workers=1, limit_seconds=30)[0].verdict == 'correct'\n"
+        "    print('graded', flush=True)\n"
+        "    grade([('h', '\\\\boxed{9^{9^{9^{9^9}}}}', '1')], workers=1, limit_seconds=600)\n"
+        "if __name__ == '__main__':\n"
+        "    process = multiprocessing.get_context('spawn').Process(target=work, daemon=True)\n"
+        "    process.start()\n"
+        "    process.join()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert caller.stdout is not None
+    assert caller.stdout.readline() == "graded\n"
+    handle = psutil.Process(caller.pid)
+    until = time.monotonic() + 120
+    while not (busy := [w for w in workers_of(handle) if w.cpu_times().user > 2.5]) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert len(busy) == 1
+    os.killpg(caller.pid, signal.SIGINT)
+    caller.wait(timeout=60)
+    caller.stdout.close()
+    _, alive = psutil.wait_procs(busy, timeout=30)
+    assert alive == []
+
+
+def test_golds_are_checked() -> None:
+    check_golds([problem(0, "7"), problem(1, "\\text{east}"), problem(2, "\\frac{1}{2}")], workers=1, limit_seconds=10)
+    with pytest.raises(StageError) as caught:
+        check_golds([problem(0, "7"), problem(1, " "), problem(2, "\\frac{1}{")], workers=1, limit_seconds=10)
+    assert "2 gold answers do not verify" in str(caught.value)
+    assert "p1: ' ' is empty" in str(caught.value)
+    assert "p2" in str(caught.value)
+    assert "p0" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("aime2024", 30), ("aime2025", 30), ("amc23", 40), ("gsm8k_test", 1000), ("math500", 500)]
+)
+def test_golds_of_real_benchmarks_verify(name: str, count: int) -> None:
+    path = DATA / "benchmarks" / f"{name}.jsonl"
+    if not path.exists():
+        pytest.skip("../shared/data is not here")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == count
+    check_golds(
+        [Problem(id=row["id"], question=row["question"], answer=row["answer"], source=name) for row in rows],
+        workers=2,
+        limit_seconds=20,
+    )
+
+
+def test_answer_classes_group_by_meaning_within_a_problem() -> None:
+    given = [
+        ("a", "5", "correct"),
+        ("a", "5.0", "correct"),
+        ("a", "\\frac{1}{2}", "wrong"),
+        ("a", "0.5", "wrong"),
+        ("a", None, "no_answer"),
+        ("a", "7", "wrong"),
+        ("b", "0.5", "wrong"),
+    ]
+    samples = [Sample(f"s{i}", p, "?", "5", "", i, 0, "stop", 1) for i, (p, _, _) in enumerate(given)]
+    verdicts = [Verdict(f"s{i}", verdict, answer, "boxed") for i, (_, answer, verdict) in enumerate(given)]
+    labels = answer_classes(samples, verdicts, workers=1, limit_seconds=20)
+    assert [labels[f"s{i}"] for i in range(7)] == [0, 0, 1, 1, -1, 2, 1]

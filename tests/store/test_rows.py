@@ -1,0 +1,58 @@
+"""Rows survive the trip to disk and back, and a crash in the middle of a line costs that line alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from distill_app.records import Completion, Problem, Quality, Step, Trace
+from distill_app.store.rows import RowLog, read, write
+
+STEP = Step(3, "*", 5, 15, "apples in all the bags")
+PROBLEM = Problem("p1", "3 bags of 5 apples?", "15", "test", "mul", ("multiplication",), None, (STEP,))
+COMPLETIONS = [Completion("a", "Answer: 15 – “fine”\nnext line", "stop", 4, None), Completion("b", "", "missing")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [PROBLEM, Problem("p2", "?", "1", "test")],
+        [Quality("t", 0.75, (("answer", 1.0), ("steps", 0.5)))],
+        [Trace("t", "p1", "q", "15", "text", "worked", "chain_of_thought", 0, 2**62, "stop")],
+        COMPLETIONS,
+    ],
+)
+def test_parquet_round_trip(tmp_path: Path, rows: list[object]) -> None:
+    write(tmp_path / "rows.parquet", type(rows[0]), rows)
+    assert read(tmp_path / "rows.parquet", type(rows[0])) == rows
+
+
+def test_same_rows_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name, Problem, [PROBLEM])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_no_rows_keep_their_columns(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    write(tmp_path / "rows.parquet", Problem, [])
+    assert pq.read_table(tmp_path / "rows.parquet").column_names == [field.name for field in fields(Problem)]
+    assert read(tmp_path / "rows.parquet", Problem) == []
+
+
+def test_log_drops_only_the_line_a_crash_cut(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = RowLog(path, Completion)
+    log.append(COMPLETIONS)
+    log.close()
+    whole = path.read_bytes()
+    for cut in range(1, 30):
+        path.write_bytes(whole + b'{"id": "c", "text": "half of a line that was being written'[:cut])
+        again = RowLog(path, Completion)
+        assert again.rows == COMPLETIONS
+        again.append([Completion("c", "x", "stop", 1)])
+        again.close()
+        assert [row.id for row in RowLog(path, Completion).rows] == ["a", "b", "c"]

@@ -1,0 +1,1 @@
+"""The web page of distill-app, installed as `distill_app.ui`."""
