@@ -2,6 +2,7 @@
 
 Each module holds
 
+- `VERSION`: raised when the same options would now give another output;
 - `Options`: a frozen dataclass that mirrors `schemas/augmentations/<name>.json` without `name`;
 - `requests(problems, options, *, samples, seed, teacher) -> list[Request]`: the requests to this teacher, with ids
   `<problem id>/<teacher>/<augmentation>/<sample>` and a seed of each one's own, from its id alone. `samples` and

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from distill_app.augmentations import Finished, ask
 from distill_app.records import Problem, Request, Trace
 
+VERSION = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -22,16 +22,23 @@ __all__ = ["Extracted", "compare", "extract", "last_boxed"]
 _ANSWER = re.compile(
     r"(?:####|\banswers?\b\s*\**\s*(?:\b(?:is|are)\b\s*:?|:|=)\**|\banswer\s+to[^.\n]{1,80}?\bis\b)", re.I
 )
-_FORMULA = re.compile(r"(?<!\\)\$\$(.+?)(?<!\\)\$\$|(?<![\\$])\$([^$]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.S)
+_FORMULA = re.compile(
+    r"(?<!\\)\$\$(.{1,1000}?)(?<!\\)\$\$|(?<![\\$])\$([^$]{1,1000}?)(?<!\\)\$|\\\((.{1,1000}?)\\\)|\\\[(.{1,1000}?)\\\]",
+    re.S,
+)
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])(?:(?<![\w)])[-\u2212])?\\?\$?"
     r"(?:\\[dt]?frac\{\d+\}\{\d+\}|\d+/\d+|[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.\d+|\d+|\.\d+)(?:\s*(?:\\?%|percent(?:age)?\b))?"
 )
 _SENTENCE = re.compile(r"(?<=[^\s.])[.!?]\s+(?=[A-Z\W])|\n")
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|(?<!\\)[{}]")
 _BETWEEN = re.compile(r"(?:[\s,;.$&]|\\[()\[\],;: ]|\\quad|\\qquad|\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)*")
 _LOOSE = re.compile(r"\W*(?:text\W+)?(?:\w+\W+){0,4}(?:and|or)\W*")
 _FUNCTIONS = {"sqrt", "sin", "cos", "tan", "sec", "cot", "csc", "log", "ln", "exp", "pi", "and", "or"}
 _PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,:;]? +[^\W\d_]{2,}\b")
+
+
+TAIL_CHARACTERS = 4000
 
 
 class Extracted(NamedTuple):
@@ -59,6 +66,8 @@ def extract(text: str, gold: str) -> Extracted:
     bare = text.strip()
     if _is_bare(bare, needs_digit=as_number(gold) is not None):
         return Extracted(bare, "bare")
+    # The last formula or number is near the end: what a text of any length costs stays small.
+    text = text[-TAIL_CHARACTERS:]
     formulas = list(_FORMULA.finditer(text))
     numbers = list(_NUMBER.finditer(text))
     if formulas and not (numbers and numbers[-1].start() >= formulas[-1].end()):
@@ -81,6 +90,8 @@ def last_boxed(text: str, several: bool = False) -> str | None:
     parts = [inner]
     for earlier_start, earlier_end, earlier in reversed(boxes[:-1]):
         gap = text[earlier_end:start]
+        if len(gap) > 100:
+            break
         listed = re.search(r"and|or|,", gap) and _BETWEEN.fullmatch(gap)
         if not listed and not (several and _LOOSE.fullmatch(gap)):
             break
@@ -90,18 +101,18 @@ def last_boxed(text: str, several: bool = False) -> str | None:
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Start, end and content of every `\\boxed{...}` or `\\fbox{...}` that is closed."""
-    found = []
-    for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text):
-        depth, position = 1, match.end()
-        # A cut text can hold thousands of open boxes; a box longer than this is not an answer.
-        for position in range(match.end(), min(len(text), match.end() + 2000)):
-            character = text[position]
-            if character in "{}" and text[position - 1] != "\\":
-                depth += 1 if character == "{" else -1
-                if depth == 0:
-                    found.append((match.start(), position + 1, text[match.end() : position]))
-                    break
+    """Start, end and content of every `\\boxed{...}` or `\\fbox{...}` that is closed and in no other box, in order."""
+    found: list[tuple[int, int, str]] = []
+    opened: list[re.Match[str]] = []
+    for token in _BRACE.finditer(text):
+        if token.group() != "}":
+            opened.append(token)
+        elif opened:
+            start = opened.pop()
+            if start.group() != "{":
+                while found and found[-1][0] > start.start():
+                    found.pop()
+                found.append((start.start(), token.end(), text[start.end() : token.start()]))
     return found
 
 

@@ -12,37 +12,10 @@ import warnings
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-UNIT_FREE = frozenset(
-    {
-        "and",
-        "or",
-        "to",
-        "of",
-        "by",
-        "times",
-        "plus",
-        "minus",
-        "over",
-        "squared",
-        "cubed",
-        "dozen",
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "half",
-        "quarter",
-        "third",
-        "pi",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "ln",
-        "mod",
-    }
+UNIT_FREE = re.compile(
+    r"\b(?:and|or|to|of|by|times|plus|minus|over|squared|cubed|dozen|hundred|thousand|million|billion|trillion"
+    r"|half|quarter|third|pi|sqrt|sin|cos|tan|log|ln|mod)\b",
+    re.IGNORECASE,
 )
 """Words after a number that change its value: with one of them the text is not a plain number with a unit."""
 
@@ -107,8 +80,8 @@ def as_number(text: str) -> Number | None:
         unit = _UNIT.fullmatch(rest)
         if unit is None:
             return None
-        words = re.findall(r"[a-z]+", (unit["boxed"] or unit["plain"] or "").lower())
-        if UNIT_FREE.intersection(words) or (unit["plain"] and all(len(word) < 2 for word in words)):
+        name = unit["boxed"] or unit["plain"] or ""
+        if UNIT_FREE.search(name) or (unit["plain"] and not re.search(r"[A-Za-z]{2}", name)):
             return None
     sign = "-" if match["sign"] in {"-", "\u2212"} else ""
     return Number(Decimal(sign + match["digits"].replace(",", "").replace(" ", "")), percent)

@@ -22,7 +22,9 @@ def main(limit_seconds: float) -> None:
     """Serve rows until the input ends."""
     # The caller stops workers itself; a Ctrl-C at the terminal must not print a traceback for each.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # If the caller is killed outright while sympy holds the interpreter, only the kernel can end this process.
+    # If the caller is killed while sympy holds the interpreter, only the kernel can end this process: on Linux at
+    # once, elsewhere by the alarm.
+    _die_with_caller()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # Whatever the libraries print must not be taken for a reply.
@@ -46,6 +48,14 @@ def main(limit_seconds: float) -> None:
 
 def _send(descriptor: int, message: list[object]) -> None:
     os.write(descriptor, (json.dumps(message) + "\n").encode())
+
+
+def _die_with_caller() -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _limit_memory() -> None:

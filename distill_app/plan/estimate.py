@@ -85,15 +85,18 @@ def learned() -> Mapping[str, Rate]:
             seen.setdefault(entry["work"], []).append(entry)
         except (ValueError, KeyError, TypeError):
             continue  # a line cut by a crash; the next ones are whole
-    return {work: _median(entries[-RECENT:]) for work, entries in seen.items()}
+    return {work: _median(entries[-RECENT:], FIRST_GUESS[work.split()[0]]) for work, entries in seen.items()}
 
 
-def _median(entries: list[dict[str, Any]]) -> Rate:
+def _median(entries: list[dict[str, Any]], guess: Rate) -> Rate:
+    """The rate these measurements show, taking the start-up for granted: rows few or many, it is paid once."""
     tokens = [entry["tokens"] / entry["rows"] for entry in entries if entry["tokens"]]
     memory = [entry["memory"] for entry in entries if entry["memory"]]
     return Rate(
-        seconds_start=0.0,
-        seconds_row=statistics.median(entry["seconds"] / entry["rows"] for entry in entries),
+        seconds_start=guess.seconds_start,
+        seconds_row=statistics.median(
+            max(entry["seconds"] - guess.seconds_start, 0.0) / entry["rows"] for entry in entries
+        ),
         tokens_row=statistics.median(tokens) if tokens else None,
         memory_bytes=int(statistics.median(memory)) if memory else None,
     )
@@ -112,7 +115,7 @@ def estimate(stage: Stage, store: Store, rates: Mapping[str, Rate]) -> Estimate:
     rows = stage.rows
     seconds = rate.seconds_start + rate.seconds_row * rows if rows is not None else None
     if stage.kind == "report":
-        seconds = rate.seconds_start or rate.seconds_row
+        seconds = rate.seconds_start
     tokens = int(rate.tokens_row * rows) if rate.tokens_row is not None and rows is not None else None
     return Estimate(
         stage.name, stage.fingerprint, state, rows, tokens,

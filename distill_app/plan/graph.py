@@ -11,6 +11,7 @@ from typing import Any
 from distill_app.errors import DistillError, Fault, RecipeError
 from distill_app.plan.fingerprint import fingerprint, of_plan
 from distill_app.problems import sources
+from distill_app.recipe import nodes
 from distill_app.recipe.model import Choice, ProblemSource, Recipe, Student
 from distill_app.recipe.resolve import Arm
 from distill_app.students.locate import Located, locate
@@ -111,7 +112,7 @@ def build(arm: Arm) -> Plan:
         label="pool",
         options={**_source_options(recipe.pool.problems, pool_content), "check_golds": False},
         local={"dataset": recipe.pool.problems.dataset},
-        rows=recipe.pool.problems.limit,
+        rows=sources.rows_at_most(recipe.pool.problems),
     )
     parts = [
         _pool_part(builder, recipe, student, problems, teacher, augmentation)
@@ -141,7 +142,7 @@ def build(arm: Arm) -> Plan:
             label=benchmark.name,
             options={**_source_options(benchmark, content), "check_golds": True},
             local={"dataset": benchmark.dataset},
-            rows=benchmark.limit,
+            rows=sources.rows_at_most(benchmark),
         )
         outcomes["problems"].append(asked)
         for role, adapter in (("base", None), ("trained", train)):
@@ -348,7 +349,7 @@ def _family(folder: str, choice: Choice) -> Any:
 
 
 def _version(module: Any) -> int:
-    version: int = getattr(module, 'VERSION', 1)
+    version: int = module.VERSION
     return version
 
 
@@ -375,7 +376,7 @@ class _Faults:
 
     def _at(self, path: tuple[str | int, ...], error: DistillError) -> None:
         where = self.arm.where(path)
-        self.found.append(Fault(where, ".".join(map(str, path)), error.message, error.hint))
+        self.found.append(Fault(where, nodes.dotted(self.arm.root, path), error.message, error.hint))
 
     def locate(self, model: str, revision: str | None, path: tuple[str | int, ...]) -> Located | None:
         try:

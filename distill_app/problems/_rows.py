@@ -34,11 +34,17 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
     if path.name.endswith(".parquet"):
         yield from _parquet_rows(path)
         return
+    for number, line in lines_of(path):
+        yield number, _json_row(line)
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a text file, gzipped or not, that are not blank, with their numbers from 1."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield number, _json_row(line)
+                    yield number, line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise StageError(f"{path} is not a whole gzip file: {error}.", "Fetch or write it again.") from error
 

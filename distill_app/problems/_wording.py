@@ -58,7 +58,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "add_three": (
         "{name} picks {a} {items} in the morning, {b} at noon and {c} in the evening. How many {items} does"
         " {name} pick that day?",
-        "Three bowls hold {a}, {b} and {c} {items}. How many {items} are in the bowls altogether?",
+        "The bowls on a table hold {a}, {b} and {c} {items}. How many {items} are in them altogether?",
         "{name} has {a} {items}, buys {b} more and is then given {c}. How many {items} does {name} have now?",
     ),
     "off_and_on": (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from distill_app.errors import StageError
 from distill_app.problems import word_problems
-from distill_app.problems._rows import BadRow, Row, file_hash, read_rows, text_of
+from distill_app.problems._rows import BadRow, Row, file_hash, lines_of, read_rows, text_of
 from distill_app.recipe.model import ProblemSource
 from distill_app.records import Problem
 
@@ -57,6 +58,14 @@ def content_id(source: ProblemSource, path: Path | None = None) -> str:
         return BUILTIN_VERSION
     file = _file(source, path)
     return f"hub:{_hub_commit(source)}" if file is None else f"sha256:{file_hash(file)}"
+
+
+def rows_at_most(source: ProblemSource, path: Path | None = None) -> int | None:
+    """How many problems `source` can give at most, as far as a plan can know without reading them; None: unknown."""
+    file = None if source.dataset.startswith("builtin:") else _file(source, path)
+    if file is None or file.name.endswith(".parquet"):
+        return source.limit
+    return sum(1 for _ in islice(lines_of(file), source.limit))
 
 
 def _only_word_problems(source: ProblemSource) -> None:

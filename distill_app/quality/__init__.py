@@ -2,6 +2,7 @@
 
 Each module holds
 
+- `VERSION`: raised when the same options would now give another output;
 - `Options`: a frozen dataclass that mirrors `schemas/quality/<scorer>.json` without `scorer`;
 - `MODEL`: whether it loads a model, and so needs a process of its own;
 - `score(rows: Sequence[tuple[Trace, Verdict]], options) -> list[Quality]`: a score for each trace, in order, higher

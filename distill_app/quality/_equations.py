@@ -24,10 +24,9 @@ _TOKEN = re.compile(
     r"|(?P<math>[-+*/()%])|(?P<space>\s+)|(?P<word>[^\W\d]+|[\\^{}])|(?P<other>.)"
 )
 # What stands left of the arithmetic and belongs to it: a letter glued on (`x2`), the rest of a number or a time of
-# day (`16,0000`, `6:48`), an operator in words (`60 students x 2/3`, `1 and 1/4`).
-_TAKES_PART = re.compile(
-    r"(?:[^\W\d]|\d[,.:]|[\\^{}]|\d%?\s+(?:and|of)\s+|\b(?:x|times|plus|minus)\s+)$", re.IGNORECASE
-)
+# day (`16,0000`, `6:48`), an operator in words (`60 students x 2/3`, `25% of 40 + 3`).
+_TAKES_PART = re.compile(r"(?:[^\W\d]|\d[,.:]|[\\^{}]|\d%?\s+of\s+|\b(?:x|times|plus|minus)\s+)$", re.IGNORECASE)
+_MIXED = re.compile(r"\d\s+and\s+(\d{1,9})\s*/\s*(\d{1,9})\b")
 _SYMBOLS = str.maketrans(
     {"×": "*", "÷": "/", "·": "*", "∙": "*", "−": "-", "–": "-", "$": None, "£": None, "€": None, "\u00a0": " "}
 )
@@ -105,9 +104,14 @@ def _last_run(text: str) -> list[str] | None:
         if kind != "space":
             run.insert(0, token)
             start = place
+            if len(run) > _LONGEST_RUN:
+                return None
     before = "".join(token for _, token in tokens[:start])
-    if not run or depth > 0 or len(run) > _LONGEST_RUN or run[0] in "+*/%)" or _TAKES_PART.search(before):
+    if not run or depth > 0 or run[0] in "+*/%)" or _TAKES_PART.search(before):
         return None
+    for mixed in _MIXED.finditer(text):  # 1 and 1/4
+        if mixed.start(1) == len(before) and int(mixed[1]) < int(mixed[2]):
+            return None
     if run[0] == "-" and before.strip()[-1:].isalnum():
         return None
     return run
@@ -129,9 +133,11 @@ def _first_run(text: str) -> list[str] | None:
         depth += (token == "(") - (token == ")")
         if match.lastgroup != "space":
             run.append(token)
+            if len(run) > _LONGEST_RUN:
+                return None
     if rest and run and run[-1] in "-/(":
         run.pop()
-    if not run or len(run) > _LONGEST_RUN or run[-1] in "+-*/(":
+    if not run or run[-1] in "+-*/(":
         return None
     return run
 

@@ -15,6 +15,7 @@ from distill_app.errors import StageError
 from distill_app.quality import _equations
 from distill_app.records import Quality, Trace, Verdict
 
+VERSION = 1
 MODEL = False
 
 COMMON = frozenset(Fraction(number) for number in (1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000))

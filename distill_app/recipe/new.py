@@ -31,7 +31,8 @@ def new(name: str, base: str, destination: str | os.PathLike[str]) -> Path:
     """Writes `destination`/`name`.yaml, a copy of the ready-made recipe `base`, and returns its path.
 
     The copy differs in the characters of its name, in the path of its schema (written beside it under
-    .distill/), and in `extends`, where that named a neighbour of the ready-made recipe. Raises `UsageError` for
+    .distill/), in `extends`, where that named a neighbour of the ready-made recipe, and in the paths of data files
+    that lie beside it, which become absolute. Raises `UsageError` for
     a name that is not valid, a base that does not exist, and a file that is already there.
     """
     if valid_name(name) != name:
@@ -83,10 +84,24 @@ def _renamed(source: Path, name: str) -> str:
             path = ready_made.find(other)
             if path and os.path.exists(root) and os.path.samefile(path, root):
                 changes.append((extends.span, flow(other)))
+                break
+    for _, node in nodes.walk(tree.root):
+        if isinstance(node.value, str) and node.span:
+            prefix, place = _file_of(node.value)
+            if place and not os.path.isabs(place) and (source.parent / place).is_file():
+                changes.append((node.span, flow(prefix + str(source.parent / place))))
     text = tree.text
     for (start, end), value in sorted(changes, reverse=True):
         text = text[:start] + value + text[end:]
     return text
+
+
+def _file_of(value: str) -> tuple[str, str]:
+    """The prefix and the path of a value that names a data file; the path is empty for any other value."""
+    if value.startswith(("jsonl:", "parquet:")):
+        kind, _, place = value.partition(":")
+        return f"{kind}:", place
+    return "", value if value.endswith((".jsonl", ".jsonl.gz", ".parquet")) else ""
 
 
 def _first_comment(text: str) -> str:

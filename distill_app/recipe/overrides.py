@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from distill_app.errors import Fault, Position, RecipeError
-from distill_app.recipe import load, nodes
+from distill_app.recipe import nodes
 from distill_app.recipe.defaults import write_out
 from distill_app.recipe.extends import new_options
 from distill_app.recipe.nodes import Node, Path
+from distill_app.recipe.parse import parse
 from distill_app.recipe.save import flow
 from distill_app.recipe.schema import FAMILIES, Schemas
 
@@ -55,7 +56,7 @@ def parse_set(text: str) -> Assignment:
     if parts[0] in ("extends", "version"):
         message = f"`{parts[0]}` cannot be set from outside the recipe."
         raise RecipeError([Fault(positions[0], parts[0], message, "Change it in the file.")])
-    found = load.parse(value, file, first_column=start + len(name) + 1, block=False)
+    found = parse(value, file, first_column=start + len(name) + 1, block=False)
     return Assignment(tuple(parts), replace(found, key=positions[-1]), positions)
 
 

@@ -3,6 +3,7 @@
 Each module holds
 
 - `NEEDS`: the signals it reads (names of stages that make them), a frozenset;
+- `VERSION`: raised when the same options would now give another output;
 - `Options`: a frozen dataclass that mirrors `schemas/selectors/<name>.json` without `name`;
 - `rank(pool: Candidates, options: Options, seed: int) -> Ranking`: an order over all candidates. It loads no model,
   reads no file, and depends on the rows' content alone, never on their order.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
 
+VERSION = 1
 NEEDS: frozenset[str] = frozenset({"quality"})
 
 

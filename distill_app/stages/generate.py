@@ -51,6 +51,7 @@ def run(stage: Context) -> Summary:
         )
     tokens = [trace.tokens for trace in finished.kept if trace.tokens is not None]
     counts = {"asked": len(asked), "missing": len(missing), "rejected": len(finished.rejected)}
+    counts |= teacher.survey(given, _typed(teacher, {**teacher_options, **stage.local}))
     counts |= {f"finish {why}": n for why, n in sorted(Counter(t.finish_reason for t in finished.kept).items())}
     return Summary(len(finished.kept), sum(tokens) if tokens else None, counts)
 

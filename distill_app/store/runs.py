@@ -110,7 +110,7 @@ def create(root: Path, recipe_text: str, resolved_text: str, lock_record: dict[s
             break
         except FileExistsError:
             continue
-    (folder / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
+    (folder / "recipe.yaml").write_bytes(recipe_text.encode())
     (folder / "resolved.yaml").write_text(resolved_text, encoding="utf-8")
     write_json(folder / "lock.json", {"run": run_id, **lock_record})
     return Run(folder)

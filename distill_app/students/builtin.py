@@ -266,9 +266,7 @@ def _convert(weights: Path, target: Path) -> None:
 
     # transformers draws this one progress bar whatever its own setting says; errors come as exceptions.
     with redirect_stderr(StringIO()):
-        loaded = AutoModelForCausalLM.from_pretrained(
-            weights.parent, gguf_file=weights.name, dtype=torch.float32
-        )
+        loaded = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
     # A model loaded from GGUF keeps its quantizer and refuses save_pretrained: its weights go to a new one.
     config = loaded.config.to_dict()
     del config["quantization_config"]

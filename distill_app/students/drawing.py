@@ -47,7 +47,6 @@ def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
 
 
 def _nucleus(weights: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
-    import torch
 
     wanted = top_p * weights.sum(-1)
     best, tokens = weights.topk(min(NUCLEUS, weights.shape[-1]))
@@ -60,9 +59,7 @@ def _nucleus(weights: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> tor
     return chosen
 
 
-def _within(
-    best: torch.Tensor, tokens: torch.Tensor, uniforms: torch.Tensor, wanted: torch.Tensor
-) -> torch.Tensor:
+def _within(best: torch.Tensor, tokens: torch.Tensor, uniforms: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Draw among the leading columns of `best` (descending) that together first reach `wanted`."""
     cumulative = best.cumsum(-1)
     before = cumulative - best

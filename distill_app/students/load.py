@@ -45,7 +45,7 @@ def load(
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[device.dtype]
     first = torch.float32 if adapter is not None and merge else dtype
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=first, attn_implementation=attention, local_files_only=True
     )
     if adapter is not None:
@@ -86,9 +86,7 @@ def check_adapter(adapter: Path) -> None:
     try:
         kind = json.loads((adapter / _CONFIG).read_text()).get("peft_type")
     except json.JSONDecodeError as error:
-        raise StageError(
-            f"{adapter / _CONFIG} is not JSON ({error}).", "Run the training stage again."
-        ) from error
+        raise StageError(f"{adapter / _CONFIG} is not JSON ({error}).", "Run the training stage again.") from error
     if kind != "LORA":
         raise StageError(f"The adapter in {adapter} is of kind {kind}, not LORA.", "Give a LoRA adapter.")
     if safetensors_header(adapter / _WEIGHTS) is None:

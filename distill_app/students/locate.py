@@ -21,12 +21,8 @@ from typing import Any
 
 from distill_app import resources
 from distill_app.errors import StageError, UsageError
-from distill_app.students import builtin, quiet
+from distill_app.students import builtin, hub
 
-HUB_SECONDS = 10.0
-"""How long the hub may take to say which commit a name means."""
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _ADAPTER = "adapter_config.json"
 _INDEX = "model.safetensors.index.json"
@@ -43,7 +39,6 @@ _TEXT_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
-_DOWNLOAD = (*_TEXT_FILES, _INDEX, "*.safetensors", "LICENSE*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,17 @@ def locate(model: str, revision: str | None) -> Located:
             raise UsageError(f"The model folder {folder} {lack}.", _lack_hint(folder))
         return Located(model, folder_id(folder), folder.resolve(), _parameters(folder), hub=False)
     if not _HUB_ID.fullmatch(model) or model.startswith("."):
-        raise UsageError(f"There is no model folder {model}.", _serves(model))
+        raise UsageError(f"There is no model folder {model}.", hub.serves(model))
     return _locate_hub(model, revision)
+
+
+def _locate_hub(model: str, revision: str | None) -> Located:
+    commit, parameters = hub.resolve(model, revision)
+    snapshot = hub.snapshot(model, commit)
+    folder = snapshot if snapshot.is_dir() and lacks(snapshot) is None else None
+    if folder is not None:
+        parameters = _parameters(folder)
+    return Located(model, f"hub:{model}@{commit}", folder, parameters, hub=True, commit=commit)
 
 
 def fetch(located: Located, say: Callable[[str], None]) -> Path:
@@ -92,7 +96,10 @@ def fetch(located: Located, say: Callable[[str], None]) -> Path:
         return builtin.materialise(located.model, say)
     if located.folder is not None:
         return located.folder
-    return _download(located, say)
+    folder = hub.download(located.model, str(located.commit), located.parameters, say)
+    if lack := lacks(folder):
+        raise StageError(f"What the hub gave for {located.model} {lack}.", "Choose a model with safetensors weights.")
+    return folder
 
 
 def folder_id(folder: Path) -> str:
@@ -132,16 +139,6 @@ def _lack_hint(folder: Path) -> str:
     return "Give a folder written by save_pretrained of a model and its tokenizer."
 
 
-def _serves(model: str) -> str:
-    return (
-        f"What would serve: a folder that holds the model, {builtin.PREFIX}{next(iter(builtin.BUILTINS))}, or "
-        f"`hf download {model}` on a machine with network and its hub cache copied here (HF_HOME)."
-    )
-
-
-# Folders
-
-
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / _SINGLE).is_file():
         return [folder / _SINGLE]
@@ -172,7 +169,11 @@ def safetensors_header(file: Path) -> dict[str, Any] | None:
 
 def _parameters(folder: Path) -> int:
     """Parameters by the weights' headers, an output layer tied to the embeddings counted once."""
-    shapes = {name: entry["shape"] for file in _weight_files(folder) for name, entry in (safetensors_header(file) or {}).items()}
+    shapes = {
+        name: entry["shape"]
+        for file in _weight_files(folder)
+        for name, entry in (safetensors_header(file) or {}).items()
+    }
     if json.loads((folder / "config.json").read_text()).get("tie_word_embeddings"):
         shapes.pop("lm_head.weight", None)
     return sum(math.prod(shape) for shape in shapes.values())
@@ -211,84 +212,3 @@ def _write_hashes(hashes: Mapping[str, list[Any]]) -> None:
     with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix="hashes-", delete=False) as file:
         json.dump(alive, file)
     os.replace(file.name, target)
-
-
-# The hub
-
-
-def _locate_hub(model: str, revision: str | None) -> Located:
-    parameters = None
-    commit = revision if revision is not None and _COMMIT.fullmatch(revision) else _cached_commit(model, revision)
-    if commit is None:
-        commit, parameters = _ask_hub(model, revision)
-    snapshot = _repository(model) / "snapshots" / commit
-    folder = snapshot if snapshot.is_dir() and lacks(snapshot) is None else None
-    if folder is not None:
-        parameters = _parameters(folder)
-    return Located(model, f"hub:{model}@{commit}", folder, parameters, hub=True, commit=commit)
-
-
-def _repository(model: str) -> Path:
-    quiet.environment()
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
-
-
-def _cached_commit(model: str, revision: str | None) -> str | None:
-    ref = _repository(model) / "refs" / (revision or "main")
-    return ref.read_text().strip() if ref.is_file() else None
-
-
-def _ask_hub(model: str, revision: str | None) -> tuple[str, int | None]:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError, RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        info = HfApi().model_info(model, revision=revision, timeout=HUB_SECONDS)
-    except RevisionNotFoundError as error:
-        raise UsageError(f"The hub's {model} has no revision {revision!r}.", "Give a commit, tag or branch.") from error
-    except RepositoryNotFoundError as error:
-        raise UsageError(
-            f"The hub has no model {model}, or it is private or gated and you are not logged in.",
-            "Check the name; `hf auth login` gives access to models you may see.",
-        ) from error
-    except (HTTPError, OSError) as error:
-        raise UsageError(
-            f"{model} is no folder here, and which commit it stands for could not be asked of the hub "
-            f"({type(error).__name__}: {_first_line(error)}).",
-            _serves(model),
-        ) from error
-    return str(info.sha), info.safetensors.total if info.safetensors is not None else None
-
-
-def _download(located: Located, say: Callable[[str], None]) -> Path:
-    quiet.environment()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HTTPError
-    from huggingface_hub.utils import disable_progress_bars
-
-    disable_progress_bars()
-    about = f", {located.parameters / 1e9:.1f} B parameters" if located.parameters else ""
-    say(f"Downloading {located.model} (commit {str(located.commit)[:8]}{about}) from the hub.")
-    try:
-        folder = Path(
-            snapshot_download(located.model, revision=located.commit, allow_patterns=list(_DOWNLOAD))
-        )
-    except GatedRepoError as error:
-        raise StageError(
-            f"{located.model} is gated: the hub wants you to accept its terms first.",
-            "Accept them on the model's page, then run `hf auth login` and this command again.",
-        ) from error
-    except (HTTPError, OSError) as error:
-        raise StageError(
-            f"{located.model} could not be downloaded ({type(error).__name__}: {_first_line(error)}).",
-            _serves(located.model),
-        ) from error
-    if lack := lacks(folder):
-        raise StageError(f"What the hub gave for {located.model} {lack}.", "Choose a model with safetensors weights.")
-    return folder
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -23,7 +23,7 @@ def libraries() -> None:
     environment()
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # The libraries' own deprecation notes are for us, not for whoever distils; pytest still shows them.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(torch|transformers|peft)\b")

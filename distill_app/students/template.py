@@ -140,14 +140,10 @@ class ChatTemplate:
         for target in _PROBE_TARGETS:
             ids = self.target_ids(target)
             if ids.count(self.end_id) != 1:
-                raise StageError(
-                    f"The end token stands {ids.count(self.end_id)} times in one target.", _OTHER_TEMPLATE
-                )
+                raise StageError(f"The end token stands {ids.count(self.end_id)} times in one target.", _OTHER_TEMPLATE)
             back = self.tokenizer.decode(ids[:-1], skip_special_tokens=False)
             if back.split() != target.split():
-                raise StageError(
-                    f"The tokenizer does not give back {target!r} but {back!r}.", "Choose another model."
-                )
+                raise StageError(f"The tokenizer does not give back {target!r} but {back!r}.", "Choose another model.")
             merged += prompt + ids[:-1] != self._tokens(text + target)
         return Checked(len(_PROBE_TARGETS), merged, tuple(self._notes(text)))
 

@@ -3,11 +3,15 @@
 Each module holds
 
 - `Options`: a frozen dataclass that mirrors `schemas/teachers/<backend>.json` without `name` and `backend`;
+- `VERSION`: raised when the same options would now give other completions;
 - `MODEL`: whether it loads a language model, and so needs a process of its own;
 - `complete(requests: Sequence[Request], options: Options, **context) -> Iterator[list[Completion]]`: yields
   finished batches; each request is answered once, whatever the order. What a completion says depends on its own
   request (and on content that the fingerprint covers), never on which other requests are still open: so a resumed
   call, given only the open requests, writes the same.
+
+- `survey(problems, options) -> dict[str, int]`: counts about what the teacher was given that a person should know
+  (rows of released traces that fit no problem, say); empty for most.
 
 `context` holds what is not part of the output: device, batch size. `problems`, the whole list of the stage's
 problems, is given too, so that it does not depend on which requests are open. A teacher ignores what it does not

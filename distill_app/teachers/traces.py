@@ -17,6 +17,7 @@ from distill_app.errors import StageError
 from distill_app.problems._rows import BadRow, file_hash, read_rows, text_of
 from distill_app.records import Completion, Problem, Request
 
+VERSION = 1
 MODEL = False
 BATCH = 256
 
@@ -48,16 +49,6 @@ class Released:
         return sum(map(len, self.texts.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """How the files meet the problems, in rows and problems; `unmatched_rows` belong to none of the problems."""
-
-    rows: int
-    unmatched_rows: int
-    problems_without_trace: int
-    skipped: tuple[tuple[str, int, str], ...]
-
-
 def complete(
     requests: Sequence[Request],
     options: Options,
@@ -69,13 +60,17 @@ def complete(
         yield [_complete(request, released, options) for request in requests[start : start + BATCH]]
 
 
-def survey(problems: Sequence[Problem], options: Options) -> Survey:
-    """Counts of what `complete` will and will not use."""
+def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:
+    """How the files meet the problems: rows in all, rows that belong to none, bad rows, problems without a trace."""
     released = read(options)
     keys = {_problem_key(problem, options) for problem in problems}
     matched = sum(len(texts) for key, texts in released.texts.items() if key in keys)
-    missing = sum(_problem_key(problem, options) not in released.texts for problem in problems)
-    return Survey(released.rows, released.rows - matched, missing, released.skipped)
+    return {
+        "rows in files": released.rows,
+        "rows of no problem": released.rows - matched,
+        "bad rows skipped": len(released.skipped),
+        "problems without a trace": sum(_problem_key(problem, options) not in released.texts for problem in problems),
+    }
 
 
 def read(options: Options) -> Released:

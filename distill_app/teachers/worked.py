@@ -18,7 +18,10 @@ from distill_app.records import Completion, Problem, Request, Step
 from distill_app.seeds import derive
 from distill_app.teachers import _worked_styles as write
 
+VERSION = 1
 MODEL = False
+PROGRAM = True
+"""Not a language model: whoever reads a report is told so."""
 BATCH = 256
 
 
@@ -187,3 +190,8 @@ def _carry(steps: list[write.Line], place: int, operator: str, result: Fraction)
         changed[index] = write.Line(left, old.operator, right, new[old.result], old.label)
     writable = all(line.result > 0 and (line.result * 100).denominator == 1 for line in changed)
     return changed if writable and changed[-1].result != steps[-1].result else None
+
+
+def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:  # noqa: ARG001 - the teachers' contract
+    """Nothing to tell: every problem has its steps, or `complete` has refused it."""
+    return {}

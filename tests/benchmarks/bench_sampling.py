@@ -49,7 +49,8 @@ def main() -> None:
         answer
         for batch in sample(
             model, tokenizer, requests,
-            temperature=0.6, top_p=asked.top_p, max_tokens=asked.max_tokens, stop_ids=template.stop_ids, rows=asked.rows,
+            temperature=0.6, top_p=asked.top_p, max_tokens=asked.max_tokens, stop_ids=template.stop_ids,
+            rows=asked.rows,
         )
         for answer in batch
     ]  # fmt: skip
@@ -65,9 +66,7 @@ def main() -> None:
     start, tokens = time.process_time(), 0
     for first in range(0, len(prompts), per_call):
         texts = [template.prompt_text(question) for question in questions[first : first + per_call]]
-        batch = tokenizer(
-            texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
-        )
+        batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
         with torch.inference_mode():
             out = model.generate(
                 **batch, do_sample=True, temperature=0.6, top_p=asked.top_p, top_k=0, max_new_tokens=asked.max_tokens,

@@ -88,7 +88,7 @@ def _trl(arm: str, model: Any, tokenizer: Any, encoded: Encoded, out: Path, _whe
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    bare = {} if arm == "trl_defaults" else {"bf16": False, "gradient_checkpointing": False}
+    bare: dict[str, Any] = {} if arm == "trl_defaults" else {"bf16": False, "gradient_checkpointing": False}
     config = SFTConfig(
         output_dir=str(out), use_cpu=True, num_train_epochs=1, per_device_train_batch_size=BATCH, save_strategy="no",
         learning_rate=5e-4, seed=1, report_to="none", disable_tqdm=True, dataloader_pin_memory=False, **bare,
@@ -126,7 +126,10 @@ def main() -> None:
     print(f"{len(lengths)} rows of {lengths[0]}-{lengths[-1]} tokens, {tokens} in all")
     # What the first forward pass sets up (kernels, thread pools) is no arm's fault.
     seconds_of("ours", Encoded(encoded.examples[:BATCH], ()), folder, where)
-    taken = {arm: seconds_of(arm, encoded, folder, where) for arm in asked.arms.split(",")}
+    taken: dict[str, tuple[float, float]] = {}
+    for arm in asked.arms.split(","):
+        taken[arm] = seconds_of(arm, encoded, folder, where)
+        print(f"  {arm}: {taken[arm][0]:.1f} CPU s, {taken[arm][1]:.1f} s", flush=True)
     print(f"\n{'arm':14} {'tokens/CPU s':>13} {'tokens/s':>9} {'CPU s':>7} {'beside TRL defaults':>20}")
     for arm, (cpu, wall) in taken.items():
         ratio = f"{taken['trl_defaults'][0] / cpu:.2f}" if "trl_defaults" in taken else ""

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from distill_app.errors import Position, RecipeError, UsageError
-from distill_app.recipe.load import parse, read
+from distill_app.recipe.load import read
 from distill_app.recipe.nodes import plain
+from distill_app.recipe.parse import parse
 
 
 def test_values_and_positions(tmp_path: Path) -> None:
@@ -98,7 +99,8 @@ def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "gsm8k.yaml").write_text("a: 1\n")
     with pytest.raises(UsageError, match=r"There is no recipe .*gsm8.yaml. Did you mean .*gsm8k\.yaml\?") as caught:
         read(tmp_path / "gsm8.yaml")
-    assert "distill-app new --list" in caught.value.hint
+    assert "Ready-made recipes, by name: " in caught.value.hint
+    assert "quickstart" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", [".", "missing/x.yaml", "a.yaml/b.yaml", "x\0y", "n" * 5000])

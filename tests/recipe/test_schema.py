@@ -207,7 +207,7 @@ def test_a_file_dropped_into_a_folder_is_a_valid_name(tmp_path: Path) -> None:
     assert dict(arm.recipe.selector.options) == {"top": "12.5%", "margin": 3}
     with pytest.raises(RecipeError, match=r"selector.margin: must be at least 0, got -1\."):
         load_arms(BASE, ["selector={name: shortest, margin: -1}"], schemas=schemas)
-    with pytest.raises(RecipeError, match="there is no selector 'shortest'. Valid: "):
+    with pytest.raises(RecipeError, match=r"there is no selector 'shortest'\. Valid: "):
         load_arms(BASE, ["selector.name=shortest"])
 
 

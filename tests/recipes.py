@@ -1,0 +1,80 @@
+"""Small recipes for tests that run the whole path, and one call that runs the command line on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+SMALL = """\
+version: 1
+name: small
+student:
+  model: {model}
+  system_prompt: ""
+teacher: {{name: worked, backend: worked}}
+pool:
+  problems: {{dataset: "builtin:word_problems", limit: 48}}
+  keep: {{correct: false}}
+selector: {{name: quality, top: 12}}
+epochs: 2
+training: {{learning_rate: 1.0e-3, batch_size: 4}}
+evaluation:
+  benchmarks:
+    - {{name: word_problems, dataset: "builtin:word_problems", limit: 6}}
+  samples: 4
+  top_p: 1.0
+  max_tokens: 24
+runtime: {{sample_rows: 8, checkpoint_steps: 1, threads: 1}}
+"""
+"""Twelve of 48 worked solutions, six steps, six problems answered four times in three batches."""
+
+
+def small(folder: Path, model: str | Path, **changes: str) -> Path:
+    """Write the small recipe into `folder`, texts replaced as `changes` say, and return its path."""
+    text = SMALL.format(model=json.dumps(str(model)))
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path = folder / "small.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def environment(workspace: Path, **more: str) -> dict[str, str]:
+    """The environment of a user whose workspace is `workspace`, one thread to a process."""
+    return {**os.environ, "DISTILL_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "1", **more}
+
+
+def distill(
+    *arguments: str | Path, workspace: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `distill-app` with these arguments as a user would, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "distill_app.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd or ROOT,
+        env={**environment(workspace), **(env or {})},
+        check=False,
+    )
+
+
+def json_of(done: subprocess.CompletedProcess[str]) -> Any:
+    """What a `--json` call printed; the call must have succeeded."""
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def without_traceback(done: subprocess.CompletedProcess[str]) -> str:
+    """All the call printed, which must not be a traceback or a confession of a bug."""
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text, text
+    assert "This is a bug" not in text, text
+    return text

@@ -1,0 +1,20 @@
+"""The built-in student, made once in the user's cache, and a tiny random one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distill_app.students import builtin
+from tests.tiny import tiny_student
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Path:
+    return builtin.materialise("smollm2-135m-instruct", print)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_student(tmp_path_factory.mktemp("tiny"))
