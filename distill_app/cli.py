@@ -43,7 +43,6 @@ def main() -> None:
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
@@ -150,7 +149,11 @@ def run(
 
     root = _root(workspace)
     watch = JsonWatch() if as_json else TerminalWatch()
-    results = start.run_arms(load_arms(recipe, sets or []), root, watch)
+    try:
+        results = start.run_arms(load_arms(recipe, sets or []), root, watch)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
+        raise typer.Exit(130) from None
     if not as_json:
         print(board.as_text(board.rows(results)))
         for result in results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from distill_app.stages import Context, Summary
 from distill_app.store.artifacts import Artifact, Store
 
 PROGRESS_SECONDS = 0.5
+FULL_BYTES = 64 * 1024
 Emit = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -56,13 +58,20 @@ def execute(job: Job, emit: Emit) -> Artifact:
                 emit("stage_cached", _figures(found.manifest))
                 return found
             return _make(store, job, emit)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if is_full(error, store.root):
             raise StageError(
                 f"{job.name}: the disk holding {store.root} is full.",
                 "Finished work is kept: make room (or choose another --workspace) and issue the command again.",
             ) from error
         raise
+
+
+def is_full(error: Exception, folder: Path) -> bool:
+    """Whether an error means that the disk under `folder` is full; libraries say so in errors of their own kinds."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < FULL_BYTES
 
 
 def _make(store: Store, job: Job, emit: Emit) -> Artifact:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distill_app.engine.execute import Job, execute
+from distill_app.engine.execute import Job, execute, is_full
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
 from distill_app.plan.graph import Plan, Stage
@@ -72,6 +72,8 @@ def _carry_out_stage(
     except (DistillError, KeyboardInterrupt):
         raise
     except Exception as error:
+        if is_full(error, root):
+            raise
         with (run.folder / "out.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
         raise _unexpected(stage.name, f"{type(error).__name__}: {error}", run) from error

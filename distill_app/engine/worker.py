@@ -6,6 +6,7 @@ device's too, is given back by ending. It does not outlive the run that started 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -35,8 +36,9 @@ def main(job_path: str, event_fd: str, parent: str) -> int:
         with guard:
             events.write(json.dumps({"type": kind, **values}, ensure_ascii=False) + "\n")
 
-    if job.runtime["device"] == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # One device a process: TRL refuses several without a launcher.
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if job.runtime["device"] == "cpu" else devices[0]
     try:
         execute(job, emit)
     except DistillError as error:
@@ -45,7 +47,8 @@ def main(job_path: str, event_fd: str, parent: str) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is told and out.log has it
-        traceback.print_exc()  # goes to the run's out.log, not to the terminal
+        with contextlib.suppress(OSError):  # a full disk takes the log too
+            traceback.print_exc()  # goes to the run's out.log, not to the terminal
         emit("crash", {"what": f"{type(error).__name__}: {error}"})
         return 1
     return 0

@@ -20,7 +20,9 @@ from distill_app.evaluation.equivalence import as_number, compare, tidy
 __all__ = ["Extracted", "compare", "extract", "last_boxed"]
 
 _ANSWER = re.compile(
-    r"(?:####|\banswers?\b\s*\**\s*(?:\b(?:is|are)\b\s*:?|:|=)\**|\banswer\s+to[^.\n]{1,80}?\bis\b)", re.I
+    r"(?:####|\banswers?\b[ \t]{0,3}\*{0,2}[ \t]{0,3}(?:\b(?:is|are)\b[ \t]{0,3}:?|:|=)\*{0,2}"
+    r"|\banswer to[^.\n]{1,80}?\bis\b)",
+    re.I,
 )
 _FORMULA = re.compile(
     r"(?<!\\)\$\$(.{1,1000}?)(?<!\\)\$\$|(?<![\\$])\$([^$]{1,1000}?)(?<!\\)\$|\\\((.{1,1000}?)\\\)|\\\[(.{1,1000}?)\\\]",

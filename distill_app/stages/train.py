@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from distill_app.errors import StageError
 from distill_app.recipe.model import Training, build
 from distill_app.records import Trace
 from distill_app.stages import Context, Summary, select
@@ -36,16 +35,11 @@ def run(stage: Context) -> Summary:
     selected = rows.read(stage.input("selection") / select.SELECTED, Trace)
     given = [training_rows.TrainingRow(trace.id, trace.question, trace.text) for trace in selected]
     encoded = training_rows.encode(given, template, settings.max_length)
-    if not encoded.examples:
-        raise StageError(
-            f"None of the {len(given)} selected rows can be trained on ({encoded.left_out[0].reason}).",
-            "Raise training.max_length, or keep shorter traces with pool.keep.max_tokens.",
-        )
     by_id = {row.id: row for row in given}
     for example in encoded.examples:
         training_rows.check(example, by_id[example.id], template, tokenizer)
-    first = encoded.examples[0]
-    (stage.folder / "rendered_example.txt").write_text(training_rows.render(first, tokenizer), encoding="utf-8")
+    for first in encoded.examples[:1]:
+        (stage.folder / "rendered_example.txt").write_text(training_rows.render(first, tokenizer), encoding="utf-8")
     write_json(stage.folder / "left_out.json", [dataclasses.asdict(row) for row in encoded.left_out])
     if encoded.left_out:
         stage.log(f"left out {len(encoded.left_out)} of {len(given)} rows; left_out.json says why")

@@ -75,8 +75,8 @@ def train(
     tokens_per_second} after every step; a resumed run emits the steps after its checkpoint again.
 
     Goes on from the last whole checkpoint in `checkpoints_folder`, which has to be of the same training; on a
-    CPU the adapter is then bit for bit that of an uninterrupted run with as many threads. The folder is removed
-    at the end.
+    CPU the adapter is then bit for bit that of an uninterrupted run with as many threads. The folder is the
+    caller's to remove, once the adapter is safe.
 
     Raises StageError when no row is left to train, when the loss or gradient is not finite, and when memory
     runs out on the GPU.
@@ -128,7 +128,6 @@ def train(
     clock = time.monotonic()
     _run(trainer, checkpoint, order)
     _save(trainer.model, adapter, base_name)
-    shutil.rmtree(checkpoints_folder)
     losses = tuple(float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     last = losses[-order.steps_per_epoch :]
     return TrainResult(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,24 @@ def test_extract_takes_the_rules_in_their_order(text: str, gold: str, answer: st
 def test_extract_never_uses_the_value_of_the_gold() -> None:
     text = "The answer is 9 or 18 or 27."
     assert extract(text, "27") == extract(text, "18") == extract(text, "1000")
+
+
+def test_no_text_can_stall_the_extraction() -> None:
+    """In a process of its own, so that a rule with quadratic cost (minutes on these texts) fails and does not hang."""
+    program = (
+        "from distill_app.evaluation.answers import extract\n"
+        "pieces = ['\\\\(', '\\\\[', '$', '$$', '\\\\boxed{', '\\\\boxed{1} and ', 'answer',"
+        " ' ', '*', '1', '1,', '<think>']\n"
+        "for piece in pieces:\n"
+        "    for gold in ('5', 'x+1'):\n"
+        "        extract('answer' + piece * 100_000, gold)\n"
+        "print('done')\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "done\n"
 
 
 def test_boxes_far_apart_are_not_one_list() -> None:

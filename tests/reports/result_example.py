@@ -37,7 +37,7 @@ def example(
         recipe="tiny",
         selector=selector,
         seed=3,
-        status="done",
+        status="finished",
         trained=[measured(trained, cut=4)],
         base=[] if base is None else [measured(base)],
         samples=4,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_example import BASE, TRAINED, example
 from rich.console import Console
 
 from distill_app.reports import leaderboard
+from tests.reports.result_example import BASE, TRAINED, example
 
 
 def text_of(results: list[Any], width: int = 100) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from result_example import BASE, example
 
 from distill_app.reports import markdown
+from tests.reports.result_example import BASE, example
 
 
 def report(**changes: object) -> str:

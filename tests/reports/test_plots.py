@@ -6,9 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from result_example import example
 
 from distill_app.reports import plots
+from tests.reports.result_example import example
 
 
 def test_scores_draws_both_students_with_their_intervals() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from result_example import TRAINED, example, measured
 
 from distill_app.errors import Fault, Position, StageError, UsageError
 from distill_app.reports.result import Row, build
 from distill_app.resources import folder
+from tests.reports.result_example import TRAINED, example, measured
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_faulty_input_is_refused() -> None:
         example(trained=[*TRAINED, "cccc"])
     entry = measured(TRAINED)
     common: dict[str, Any] = {
-        **{"run": "r", "recipe": "t", "selector": "s", "seed": 0, "status": "done", "base": [], "k": [2]},
+        **{"run": "r", "recipe": "t", "selector": "s", "seed": 0, "status": "finished", "base": [], "k": [2]},
         **{"train_tokens": 0, "seconds": 0.0, "counts": {}, "timings": {}, "settings": {}, "notes": []},
     }
     with pytest.raises(StageError, match="1 samples of 'words' were never graded, 'p3/2' first"):

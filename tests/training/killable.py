@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import SETTINGS, SUMS, train_tiny
-
 from distill_app.training import checkpoints
+from tests.training.tiny_training import SETTINGS, SUMS, train_tiny
 
 
 def main() -> None:

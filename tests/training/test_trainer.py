@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SETTINGS, SUMS, train_tiny
 
 from distill_app.errors import StageError
 from distill_app.students.device import Device
@@ -20,6 +19,7 @@ from distill_app.students.load import load
 from distill_app.training import checkpoints, loss, sft
 from distill_app.training.order import BatchOrder
 from distill_app.training.rows import Encoded, TrainingRow
+from tests.training.tiny_training import SETTINGS, SUMS, train_tiny
 
 CPU = Device("cpu", "float32", "a test")
 HERE = Path(__file__).resolve().parent
@@ -236,7 +236,9 @@ def test_a_run_killed_three_times_ends_in_the_same_bits(student: Path, tmp_path:
     ours, theirs = weights(out), weights(tmp_path / "whole")
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
-    assert not (out / "checkpoints").exists()
+    again = train_tiny(student, out, SUMS, SETTINGS)
+    assert again.resumed_step == 9, "killed after training and before the stage is sealed: nothing is trained twice"
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(out).items())
 
 
 def test_a_cut_checkpoint_is_not_whole_and_is_cleared_away(tmp_path: Path) -> None:
