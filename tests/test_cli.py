@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from distill_app.records import Trace
+from distill_app.store import rows
 from tests.recipes import ROOT, distill, environment, json_of, small, without_traceback
 
 SCHEMAS = ROOT / "schemas"
@@ -112,7 +115,14 @@ def test_leaderboard_runs_and_show(done: tuple[Path, Path]) -> None:
 def test_rendered_example_shows_the_mask(done: tuple[Path, Path]) -> None:
     workspace, _ = done
     (example,) = workspace.glob("artifacts/train/*/rendered_example.txt")
-    assert "Answer:" in example.read_text()
+    (selected,) = workspace.glob("artifacts/select/*/selected.parquet")
+    first = rows.read(selected, Trace)[0]
+    lines = [line.split(maxsplit=3) for line in example.read_text().splitlines()[2:]]
+    text = {
+        kind: "".join(ast.literal_eval(line[3]) for line in lines if line[0] == kind) for kind in ("prompt", "target")
+    }
+    assert text["target"] == first.text + "<|im_end|>"
+    assert first.question in text["prompt"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,9 @@ def test_a_hub_id_without_a_hub_says_what_would_serve(tmp_path: Path) -> None:
 
 def test_a_broken_line_of_data_stops_or_is_counted(tmp_path: Path, tiny_folder: Path) -> None:
     lines = [
-        json.dumps({"question": f"What is {n} + 1?", "answer": str(n + 1), "solution": f"{n} + 1 = {n + 1}\nAnswer: {n + 1}"})
+        json.dumps(
+            {"question": f"What is {n} + 1?", "answer": str(n + 1), "solution": f"{n} + 1 = {n + 1}\nAnswer: {n + 1}"}
+        )
         for n in range(8)
     ]
     lines.insert(3, '{"question": "What is 3')
@@ -154,7 +166,9 @@ def test_a_broken_line_of_data_stops_or_is_counted(tmp_path: Path, tiny_folder: 
     data.write_text("\n".join(lines) + "\n")
     changes = {
         'dataset: "builtin:word_problems", limit: 48': 'dataset: "jsonl:rows.jsonl", BAD: x',
-        "{name: worked, backend: worked}": "{name: t, backend: traces, path: rows.jsonl, fields: {reasoning: solution}, BAD: x}",
+        "{name: worked, backend: worked}": (
+            "{name: t, backend: traces, path: rows.jsonl, fields: {reasoning: solution}, BAD: x}"
+        ),
         "top: 12": "top: 4",
     }
     stop = small(tmp_path, tiny_folder, **{**changes, ", BAD: x": ""})
@@ -168,12 +182,9 @@ def test_a_broken_line_of_data_stops_or_is_counted(tmp_path: Path, tiny_folder: 
 
 
 def test_an_empty_pool_stops_before_training(tmp_path: Path, tiny_folder: Path) -> None:
-    recipe = small(
-        tmp_path, tiny_folder, **{
-            "correct: false": "correct: true",
-            "backend: worked}": "backend: worked, mistakes: {wrong_operation: 1, wrong_arithmetic: 0, off_topic: 0, guess: 0}}",
-        }
-    )  # fmt: skip
+    mistakes = "mistakes: {wrong_operation: 1, wrong_arithmetic: 0, off_topic: 0, guess: 0}"
+    changes = {"correct: false": "correct: true", "backend: worked}": f"backend: worked, {mistakes}}}"}
+    recipe = small(tmp_path, tiny_folder, **changes)
     said = distill("run", recipe, workspace=tmp_path / "workspace")
     assert said.returncode == 1
     assert "None of the 48 traces is a candidate (48 wrong answer)" in without_traceback(said)
@@ -196,7 +207,9 @@ def test_a_student_without_a_chat_template_is_named(tmp_path: Path, tiny_folder:
 def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path: Path, tiny_folder: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], capture_output=True, check=False)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mount.returncode != 0:
         pytest.skip("a small file system cannot be mounted here")
     try:
@@ -260,7 +273,8 @@ def test_validate_and_plan_import_nothing_heavy(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom distill_app.plan import view\nfrom distill_app.recipe.resolve import load_arms\n"
         "from pathlib import Path\nview.as_text(view.estimates(load_arms('quickstart'), Path(sys.argv[1])))\n"
-        "print([name for name in ('torch', 'transformers', 'datasets', 'pyarrow', 'scipy', 'gradio') if name in sys.modules])"
+        "heavy = ('torch', 'transformers', 'datasets', 'pyarrow', 'scipy', 'gradio')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     said = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=True

@@ -24,13 +24,14 @@ def run(stage: Context) -> Summary:
     """Write samples.parquet: k answers a problem, each with its own seed and finish reason."""
     options: dict[str, Any] = dict(stage.options)
     student = options["student"]
-    device = devices.pick(stage.runtime.device, student["dtype"])
     devices.set_threads(stage.runtime.threads)
+    device = devices.pick(stage.runtime.device, student["dtype"])
     folder = fetch(locate(stage.local["model"], stage.local["revision"]), stage.log)
     adapter = stage.input("adapter") / "adapter" if "adapter" in stage.inputs else None
     model, tokenizer = load(folder, device, adapter=adapter)
     template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
-    template.check()
+    for note in template.check().notes:
+        stage.log(note)
     asked = rows.read(stage.input("problems") / problems.FILE, Problem)
     draws = [
         (problem, number, seeds.derive(options["seed"], problem.id, number))

@@ -26,12 +26,13 @@ def run(stage: Context) -> Summary:
     """Write adapter/, rendered_example.txt (one row with its loss mask), left_out.json and losses.json."""
     student: dict[str, Any] = stage.options["student"]
     settings = build(Training, stage.options["training"])
-    device = devices.pick(stage.runtime.device, student["dtype"])
     devices.set_threads(stage.runtime.threads)
+    device = devices.pick(stage.runtime.device, student["dtype"])
     folder = fetch(locate(stage.local["model"], stage.local["revision"]), stage.log)
     tokenizer = load_tokenizer(folder)
     template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
-    template.check()
+    for note in template.check().notes:
+        stage.log(note)
     selected = rows.read(stage.input("selection") / select.SELECTED, Trace)
     given = [training_rows.TrainingRow(trace.id, trace.question, trace.text) for trace in selected]
     encoded = training_rows.encode(given, template, settings.max_length)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from distill_app import resources
 from distill_app.errors import StageError
+from distill_app.store.files import write_json
 from distill_app.students import quiet
 
 PROBE_ROWS = 96
@@ -27,7 +32,7 @@ class Device:
 
 
 def pick(device: str, dtype: str) -> Device:
-    """Settle `auto`. On a CPU the number type is the faster in a probe of about 50 ms; on a GPU bfloat16.
+    """Settle `auto`. On a CPU the number type is the faster in a probe of about 50 ms, once a machine; on a GPU bfloat16.
 
     Call `set_threads` first: it decides what the probe measures. `StageError` where `cuda` is asked for and
     there is none.
@@ -48,9 +53,41 @@ def pick(device: str, dtype: str) -> Device:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Device(name, "bfloat16", f"{torch.cuda.get_device_name()} has bfloat16 units")
         return Device(name, "float32", f"{torch.cuda.get_device_name()} has no bfloat16 units")
-    single, half = probe_gflops("float32"), probe_gflops("bfloat16")
-    faster = "bfloat16" if half > single else "float32"
-    return Device(name, faster, f"measured: bfloat16 {half:.0f}, float32 {single:.0f} GFLOPS")
+    dtype, why = _measured_once()
+    return Device(name, dtype, why)
+
+
+def _measured_once() -> tuple[str, str]:
+    """The faster number type on this CPU and why, measured the first time and kept in the user's cache.
+
+    Measured anew in every process, a noisy moment could give two stages of one run different number types.
+    """
+    import torch
+
+    machine = f"{_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    path = resources.cache_folder() / "number-types.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    if machine not in known:
+        single, half = probe_gflops("float32"), probe_gflops("bfloat16")
+        faster = "bfloat16" if half > single else "float32"
+        known[machine] = [faster, f"measured: bfloat16 {half:.0f}, float32 {single:.0f} GFLOPS"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, known)
+    dtype, why = known[machine]
+    return dtype, why
+
+
+def _processor() -> str:
+    """The CPU's name as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def probe_gflops(dtype: str) -> float:

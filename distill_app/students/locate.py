@@ -12,7 +12,6 @@ import math
 import os
 import re
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 
 from distill_app import resources
 from distill_app.errors import StageError, UsageError
+from distill_app.store.files import write_json
 from distill_app.students import builtin, hub
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -208,7 +208,4 @@ def _write_hashes(hashes: Mapping[str, list[Any]]) -> None:
     """Two writers at once lose one's entries, which costs hashing those files again and nothing else."""
     target = _hashes_file()
     target.parent.mkdir(parents=True, exist_ok=True)
-    alive = {path: entry for path, entry in hashes.items() if os.path.exists(path)}
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix="hashes-", delete=False) as file:
-        json.dump(alive, file)
-    os.replace(file.name, target)
+    write_json(target, {path: entry for path, entry in hashes.items() if os.path.exists(path)})

@@ -7,8 +7,8 @@ Each module holds
 - `MODEL`: whether it loads a language model, and so needs a process of its own;
 - `complete(requests: Sequence[Request], options: Options, **context) -> Iterator[list[Completion]]`: yields
   finished batches; each request is answered once, whatever the order. What a completion says depends on its own
-  request (and on content that the fingerprint covers), never on which other requests are still open: so a resumed
-  call, given only the open requests, writes the same.
+  request (and on content that the fingerprint covers), never on what an earlier attempt finished: a resumed call is
+  given the full list again and, in `done`, the ids that need no answer any more.
 
 - `survey(problems, options) -> dict[str, int]`: counts about what the teacher was given that a person should know
   (rows of released traces that fit no problem, say); empty for most.

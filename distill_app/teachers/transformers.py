@@ -57,7 +57,8 @@ def complete(
     say(f"{options.model} runs on {device.name} in {device.dtype} ({device.why}).")
     model, tokenizer = load(folder, device)
     template = ChatTemplate(tokenizer, options.system_prompt, "{question}")
-    template.check()
+    for note in template.check().notes:
+        say(note)
     by_temperature: dict[float, list[SamplingRequest]] = {}
     for request in requests:
         temperature = options.temperature if request.temperature is None else request.temperature

@@ -36,7 +36,7 @@ def test_measured_rates_replace_first_guesses(tmp_path: Path) -> None:
     assert estimate.estimate(other, store, estimate.learned()).memory_bytes != 3_000_000_000
 
 
-def test_a_torn_line_of_rates_costs_that_line_alone(tmp_path: Path) -> None:
+def test_a_torn_line_of_rates_costs_that_line_alone() -> None:
     estimate.remember("train x", 10, None, 24.0, None)
     with estimate.rates_path().open("a") as file:
         file.write('{"work": "train x", "rows": 1')

@@ -127,7 +127,9 @@ def test_content_counts_and_where_it_lies_does_not(tmp_path: Path) -> None:
 
 
 def test_selectors_share_everything_before_selection(tmp_path: Path) -> None:
-    text = RECIPE.replace("{name: quality, top: 10}", "{name: quality, top: 10}\nmatrix: {selector.name: [random, quality]}")
+    text = RECIPE.replace(
+        "{name: quality, top: 10}", "{name: quality, top: 10}\nmatrix: {selector.name: [random, quality]}"
+    )
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     one, two = (prints(graph.build(arm)) for arm in load_arms(path))

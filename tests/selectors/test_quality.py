@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.selectors.tables import kept, pool
 
 from distill_app.errors import StageError
 from distill_app.seeds import derive
 from distill_app.selectors import Candidates, _top, quality
+from tests.selectors.tables import kept, pool
 
 ROWS = [("a", "p", 0.2), ("b", "p", 0.9), ("c", "q", 0.9), ("d", "q", 0.9), ("e", "r", 1.0), ("f", "s", -1.0)]
 

@@ -6,10 +6,10 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.selectors.tables import kept, pool
 
 from distill_app.seeds import derive
 from distill_app.selectors import _top, random, seeded_keys
+from tests.selectors.tables import kept, pool
 
 OPTIONS = random.Options(top=3, per_problem=None)
 ROWS = [(f"row-{n}", f"p{n % 4}", 0.0) for n in range(12)]

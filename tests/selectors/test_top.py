@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.selectors.tables import kept, pool
 
 from distill_app.errors import StageError
 from distill_app.selectors import Ranking
 from distill_app.selectors._top import count, keep
+from tests.selectors.tables import kept, pool
 
 ROWS = [("a", "p", 0.9), ("b", "p", 0.8), ("c", "p", 0.7), ("d", "q", 0.6), ("e", "r", 0.5)]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,12 +15,15 @@ def test_a_type_that_is_asked_for_is_taken() -> None:
     assert device.pick("cpu", "bfloat16").dtype == "bfloat16"
 
 
-def test_auto_takes_the_type_the_probe_finds_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_type_the_probe_finds_faster_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for half, dtype in ((210.0, "bfloat16"), (12.0, "float32")):
+        monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / dtype))
         monkeypatch.setattr(device, "probe_gflops", {"float32": 99.0, "bfloat16": half}.__getitem__)
         picked = device.pick("cpu", "auto")
         assert picked.dtype == dtype
         assert picked.why == f"measured: bfloat16 {half:.0f}, float32 99 GFLOPS"
+        monkeypatch.setattr(device, "probe_gflops", {}.__getitem__)
+        assert device.pick("cpu", "auto") == picked
 
 
 def test_the_probe_measures() -> None:

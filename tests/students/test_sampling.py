@@ -140,10 +140,9 @@ def test_output_that_is_no_number_is_an_error() -> None:
         draw(torch.tensor([[0.0, float("nan")]]), torch.tensor([0.5]), 1.0, 1.0)
 
 
-def test_a_resumed_call_gives_the_same_rows(tiny_model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "BLOCK", 2)
+def test_a_resumed_call_gives_the_same_rows(tiny_model: tuple[Any, Any]) -> None:
     requests = _requests(tiny_model[1], 6)
-    # Several stop tokens, so that rows end at different times and waiting ones take their place.
+    # Several stop tokens, so that rows end at different times.
     stops = tuple(range(0, 49152, 9))
     whole = _answers(tiny_model, requests, rows=4, stop_ids=stops)
     assert whole.keys() == {request.id for request in requests}
@@ -155,8 +154,7 @@ def test_a_resumed_call_gives_the_same_rows(tiny_model: tuple[Any, Any], monkeyp
     assert _answers(tiny_model, requests, rows=4, stop_ids=stops, done=set(whole)) == {}
 
 
-def test_finished_blocks_are_not_computed_again(tiny_model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "BLOCK", 2)
+def test_finished_batches_are_not_computed_again(tiny_model: tuple[Any, Any]) -> None:
     requests = _requests(tiny_model[1], 6)
     whole = _answers(tiny_model, requests, rows=4)
     passes: list[int] = []
@@ -164,11 +162,12 @@ def test_finished_blocks_are_not_computed_again(tiny_model: tuple[Any, Any], mon
         lambda _module, _args, kwargs: passes.append(kwargs["input_ids"].shape[0]), with_kwargs=True
     )
     try:
-        _answers(tiny_model, requests, rows=4, done=set(list(whole)[:16]))
+        _answers(tiny_model, requests, rows=4, done=set(list(whole)[:18]))
     finally:
         hook.remove()
-    # The last block of 8: one prompt's prefill, 11 steps of 4 rows, twice.
-    assert len(passes) == 2 * 12
+    # Of 24 rows, 6 a prompt, 18 are done. Left: rows 16 to 19 of two prompts, half done, and 20 to 23 of one;
+    # for each batch the prompts are read once, then 11 steps of 4 rows.
+    assert passes == [2, *[4] * 11, 1, *[4] * 11]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
