@@ -25,6 +25,11 @@ def schema(name: str) -> dict[str, object]:
     return json.loads((SCHEMAS / f"{name}.schema.json").read_text())
 
 
+def check(value: object, name: str) -> None:
+    """The value has the shape schemas/<name>.schema.json documents."""
+    jsonschema.validate(value, schema(name), jsonschema.Draft202012Validator)
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> tuple[Path, Path]:
     """A workspace with one finished run of the small recipe, and the recipe."""
@@ -52,7 +57,7 @@ def test_validate_says_fine_or_lists_every_fault(tmp_path: Path) -> None:
     faults = json.loads(listed.stdout)
     assert listed.returncode == 2
     assert [fault["path"] for fault in faults] == ["epoch", "evaluation.samples"]
-    jsonschema.validate(faults, schema("fault"), jsonschema.Draft202012Validator)
+    check(faults, "fault")
 
 
 def test_plan_before_and_after_a_run(done: tuple[Path, Path], tmp_path: Path) -> None:
@@ -60,7 +65,7 @@ def test_plan_before_and_after_a_run(done: tuple[Path, Path], tmp_path: Path) ->
     before = json_of(distill("plan", recipe, "--json", workspace=tmp_path))
     after = json_of(distill("plan", recipe, "--json", workspace=workspace))
     for plan in (before, after):
-        jsonschema.validate(plan, schema("plan"), jsonschema.Draft202012Validator)
+        check(plan, "plan")
     assert {stage["state"] for stage in before["stages"]} == {"to_run"}
     assert {stage["state"] for stage in after["stages"]} == {"cached"}
     assert [stage["fingerprint"] for stage in before["stages"]] == [stage["fingerprint"] for stage in after["stages"]]
@@ -94,7 +99,16 @@ def test_leaderboard_runs_and_show(done: tuple[Path, Path]) -> None:
     (run,) = json_of(distill("runs", "--json", workspace=workspace))
     assert (run["state"], run["recipe"]) == ("finished", "small")
     shown = json_of(distill("show", "latest", "--json", workspace=workspace))
-    jsonschema.validate(shown["result"], schema("result"), jsonschema.Draft202012Validator)
+    check(shown["result"], "result")
+    for listing in ([run], shown):
+        check(listing, "runs")
+    folder = Path(shown["folder"])
+    check(json.loads((folder / "lock.json").read_text()), "lock")
+    kinds = set()
+    for line in (folder / "events.jsonl").read_text().splitlines():
+        check(json.loads(line), "event")
+        kinds.add(json.loads(line)["type"])
+    assert kinds >= {"run_started", "stage_started", "stage_finished", "loss", "progress", "run_finished"}
     counts = shown["result"]["counts"]
     assert counts["selection"] == {"traces": 48, "candidates": 48, "selected": 12}
     assert sum(counts["selected by the teacher's own label"].values()) == 12
@@ -103,7 +117,6 @@ def test_leaderboard_runs_and_show(done: tuple[Path, Path]) -> None:
     text = distill("show", run["run"][:12], workspace=workspace)
     assert "train" in text.stdout
     assert "avg@4" in text.stdout
-    folder = Path(shown["folder"])
     assert {path.name for path in folder.iterdir()} >= {
         "recipe.yaml", "resolved.yaml", "lock.json", "events.jsonl", "result.json", "report.md", "scores.png",
         "loss.png", "quality.png",
@@ -119,7 +132,8 @@ def test_rendered_example_shows_the_mask(done: tuple[Path, Path]) -> None:
     first = rows.read(selected, Trace)[0]
     lines = [line.split(maxsplit=3) for line in example.read_text().splitlines()[2:]]
     text = {
-        kind: "".join(ast.literal_eval(line[3]) for line in lines if line[0] == kind) for kind in ("prompt", "target")
+        kind: "".join(ast.literal_eval(line[3]) for line in lines if line[0].lower() == kind)
+        for kind in ("prompt", "target")
     }
     assert text["target"] == first.text + "<|im_end|>"
     assert first.question in text["prompt"]
@@ -286,6 +300,7 @@ def test_doctor_and_schema_answer_in_json(tmp_path: Path) -> None:
     from jsonschema import Draft202012Validator
 
     found = json_of(distill("doctor", "--json", workspace=tmp_path))
+    check(found, "doctor")
     assert {"python", "torch", "device", "memory", "workspace"} <= {check["name"] for check in found["checks"]}
     assert {recipe["recipe"] for recipe in found["recipes"]} >= {"quickstart", "random_vs_quality", "gsm8k_local"}
     Draft202012Validator.check_schema(json_of(distill("schema", workspace=tmp_path)))

@@ -83,10 +83,8 @@ def escape(text: object) -> str:
 
 
 def _what(result: Mapping[str, Any], student: str, teachers: Sequence[Teacher]) -> str:
-    lines = [
-        f"- Run: `{result['run']}`, {result['status']}",
-        f"- Student: {escape(student)}",
-    ]
+    lines = [f"- Run: `{result['run']}`, {result['status']}"] if result["run"] else []
+    lines.append(f"- Student: {escape(student)}")
     for teacher in teachers:
         kind = "a program that writes worked solutions, not a language model" if teacher.program else "a model"
         detail = f"; {escape(teacher.description)}" if teacher.description else ""

@@ -48,19 +48,10 @@ def run(stage: Context) -> Summary:
         counts=_counts(stage, manifests, train),
         timings=timings,
         settings={
-            **{
-                key: options[key]
-                for key in (
-                    "student",
-                    "teachers",
-                    "augmentations",
-                    "selector",
-                    "keep",
-                    "epochs",
-                    "training",
-                    "evaluation",
-                )
-            },
+            "student": options["student"],
+            "teachers": {teacher["name"]: teacher["backend"] for teacher in options["teachers"]},
+            "augmentations": ", ".join(options["augmentations"]),
+            **{key: options[key] for key in ("selector", "keep", "epochs", "training", "evaluation")},
             "training_device": train["facts"]["device"],
             "training_dtype": f"{train['facts']['dtype']} ({train['facts']['dtype_why']})",
             "template": train["facts"]["template"],

@@ -32,7 +32,7 @@ class Device:
 
 
 def pick(device: str, dtype: str) -> Device:
-    """Settle `auto`. On a CPU the number type is the faster in a probe of about 50 ms, once a machine; on a GPU bfloat16.
+    """Settle `auto`. On a CPU the number type is the faster in a probe of about 50 ms, once a machine; on a GPU bf16.
 
     Call `set_threads` first: it decides what the probe measures. `StageError` where `cuda` is asked for and
     there is none.

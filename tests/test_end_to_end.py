@@ -1,0 +1,122 @@
+"""The whole path with the real 135M student, in a small setting: nothing is replaced by a stand-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.recipes import ROOT, SHARED, distill, json_of
+
+SMALL = (
+    "pool.problems.limit=64",
+    "selector.top=16",
+    "epochs=2",
+    "evaluation.benchmarks.0.limit=4",
+    "evaluation.samples=4",
+    "evaluation.max_tokens=32",
+)
+
+
+def sets(*changes: str) -> list[str]:
+    return [word for change in changes for word in ("--set", change)]
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    """Random against quality on one pool, run for real; the workspace and the events of both runs."""
+    workspace = tmp_path_factory.mktemp("matrix")
+    done = distill("run", "random_vs_quality", "--json", *sets(*SMALL), workspace=workspace)
+    assert done.returncode == 0, done.stderr
+    return workspace, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_one_pool_two_trainings(matrix: tuple[Path, list[dict]]) -> None:
+    workspace, events = matrix
+    made = [event["stage"] for event in events if event.get("type") == "stage_finished"]
+    assert made.count("train") == 2
+    assert made.count("generate[worked/chain_of_thought]") == 1
+    assert made.count("evaluate[base word_problems]") == 1
+    board = json_of(distill("leaderboard", "--json", workspace=workspace))
+    avg = {row["selector"]: row for row in board if row["metric"] == "avg@4"}
+    assert set(avg) == {"random", "quality"}
+    assert avg["random"]["base_score"] == avg["quality"]["base_score"]
+    assert all(0 <= row["ci_low"] <= row["score"] <= row["ci_high"] <= 1 for row in board)
+
+
+def test_training_learned(matrix: tuple[Path, list[dict]]) -> None:
+    _, events = matrix
+    losses = [event for event in events if event.get("type") == "loss"]
+    assert len(losses) == 2 * 4
+    for arm in (losses[:4], losses[4:]):
+        assert [event["step"] for event in arm] == [1, 2, 3, 4]
+        assert arm[-1]["loss"] < arm[0]["loss"] - 0.1
+        assert all(event["tokens_per_second"] > 0 and event["grad_norm"] > 0 for event in arm)
+        assert arm[-1]["learning_rate"] < 5e-4
+
+
+def test_quality_selects_better_rows_than_random(matrix: tuple[Path, list[dict]]) -> None:
+    workspace, _ = matrix
+    graded = {}
+    for run in json_of(distill("runs", "--json", workspace=workspace)):
+        result = json_of(distill("show", run["run"], "--json", workspace=workspace))["result"]
+        graded[run["selector"]] = result["counts"]["selected by graded answer"]
+    assert graded["quality"] == {"correct": 16}
+    assert graded["random"]["wrong"] >= 3
+
+
+def test_the_adapter_is_one_that_peft_loads(matrix: tuple[Path, list[dict]]) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from distill_app.students import builtin
+
+    workspace, _ = matrix
+    adapter = next(workspace.glob("artifacts/train/*/adapter"))
+    assert {path.name for path in adapter.iterdir()} >= {"adapter_model.safetensors", "adapter_config.json"}
+    base = AutoModelForCausalLM.from_pretrained(builtin.materialise("smollm2-135m-instruct", print))
+    model = PeftModel.from_pretrained(base, adapter)
+    changed = [value for name, value in model.named_parameters() if "lora_B" in name and value.abs().max() > 0]
+    assert len(changed) == 30 * 7, "all linear layers of all thirty blocks"
+
+
+def test_every_sample_is_stored_with_its_end(matrix: tuple[Path, list[dict]]) -> None:
+    from distill_app.records import Sample
+    from distill_app.store import rows
+
+    workspace, _ = matrix
+    files = list(workspace.glob("artifacts/evaluate/*/samples.parquet"))
+    assert len(files) == 3
+    seeds = []
+    for file in files:
+        samples = rows.read(file, Sample)
+        assert len(samples) == 16
+        assert {row.finish_reason for row in samples} <= {"stop", "length"}
+        assert all(row.tokens == 32 for row in samples if row.finish_reason == "length")
+        seeds.append([(row.problem_id, row.sample, row.seed) for row in samples])
+    assert seeds[0] == seeds[1] == seeds[2], "all arms answer the same questions with the same seeds"
+
+
+def test_gsm8k_from_files(tmp_path: Path) -> None:
+    train, test = (SHARED / "benchmarks" / name for name in ("gsm8k_train.jsonl.gz", "gsm8k_test.jsonl"))
+    if not train.exists():
+        pytest.skip("../shared/data is not here")
+    changes = sets(
+        f"pool.problems.dataset=jsonl:{train}",
+        f"teacher.path={train}",
+        f"evaluation.benchmarks.0.dataset=jsonl:{test}",
+        "pool.problems.limit=40",
+        "selector.top=8",
+        "epochs=1",
+        "evaluation.benchmarks.0.limit=3",
+        "evaluation.samples=2",
+        "evaluation.max_tokens=32",
+    )
+    done = distill("run", ROOT / "recipes" / "gsm8k_local.yaml", *changes, workspace=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = json_of(distill("show", "latest", "--json", workspace=tmp_path))
+    counts = {stage["name"]: stage["counts"] for stage in shown["stages"]}
+    assert counts["generate[humans/chain_of_thought]"]["problems without a trace"] == 0
+    assert counts["grade[humans/chain_of_thought]"] == {"correct": 40}
+    assert shown["result"]["rows"][0]["benchmark"] == "gsm8k"
