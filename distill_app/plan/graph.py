@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_app.errors import DistillError, Fault, RecipeError
+from distill_app.plan import lookup
 from distill_app.plan.fingerprint import fingerprint, of_plan
+from distill_app.plan.lookup import Teacher
 from distill_app.problems import sources
-from distill_app.recipe import nodes
 from distill_app.recipe.model import Choice, ProblemSource, Recipe, Student
 from distill_app.recipe.resolve import Arm
-from distill_app.students.locate import Located, locate
+from distill_app.students.locate import Located
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +96,19 @@ def build(arm: Arm) -> Plan:
     """
     recipe = arm.recipe
     builder = _Builder()
-    faults = _Faults(arm)
-    student = faults.locate(recipe.student.model, recipe.student.revision, ("student", "model"))
-    pool_content = faults.content(recipe.pool.problems, ("pool", "problems", "dataset"))
-    teachers = [_teacher(faults, index, teacher) for index, teacher in enumerate(recipe.teacher)]
-    bench_content = [
-        faults.content(benchmark, ("evaluation", "benchmarks", index))
-        for index, benchmark in enumerate(recipe.evaluation.benchmarks)
-    ]
-    faults.done()
-    assert student is not None
+    found = lookup.everything(arm)
+    student = found.student
 
     problems = builder.add(
         "problems",
         label="pool",
-        options={**_source_options(recipe.pool.problems, pool_content), "check_golds": False},
+        options={**_source_options(recipe.pool.problems, found.pool), "check_golds": False},
         local={"dataset": recipe.pool.problems.dataset},
         rows=sources.rows_at_most(recipe.pool.problems),
     )
     parts = [
         _pool_part(builder, recipe, student, problems, teacher, augmentation)
-        for teacher in teachers
+        for teacher in found.teachers
         for augmentation in recipe.augmentation
     ]
     select = _select(builder, recipe, parts)
@@ -136,7 +128,7 @@ def build(arm: Arm) -> Plan:
     outcomes: dict[str, list[Stage]] = {
         role: [] for role in ("problems", "base", "base_verdicts", "trained", "trained_verdicts")
     }
-    for benchmark, content in zip(recipe.evaluation.benchmarks, bench_content, strict=True):
+    for benchmark, content in zip(recipe.evaluation.benchmarks, found.benchmarks, strict=True):
         asked = builder.add(
             "problems",
             label=benchmark.name,
@@ -202,10 +194,10 @@ def _pool_part(
     recipe: Recipe,
     student: Located,
     problems: Stage,
-    teacher: tuple[Choice, Mapping[str, Any], Mapping[str, Any]],
+    teacher: Teacher,
     augmentation: Choice,
 ) -> _Part:
-    choice, options, local = teacher
+    choice, options = teacher.choice, teacher.options
     module = importlib.import_module(f"distill_app.teachers.{choice.key}")
     each = augmentation.options.get("samples", recipe.pool.samples)
     rows = problems.rows * each if problems.rows else None
@@ -224,7 +216,7 @@ def _pool_part(
             "seed": recipe.pool.seed,
         },
         inputs={"problems": problems},
-        local=local,
+        local=teacher.local,
         rows=rows,
         model=module.MODEL,
         work=f"generate {choice.key} {options.get('model_content', '')}".strip(),
@@ -351,57 +343,3 @@ def _family(folder: str, choice: Choice) -> Any:
 def _version(module: Any) -> int:
     version: int = module.VERSION
     return version
-
-
-def _teacher(faults: _Faults, index: int, choice: Choice) -> tuple[Choice, Mapping[str, Any], Mapping[str, Any]]:
-    """The teacher with the options that enter the fingerprint and those that stay local (paths)."""
-    options = dict(choice.options)
-    local: dict[str, Any] = {}
-    if "model" in options:
-        local = {"model": options.pop("model"), "revision": options.pop("revision")}
-        located = faults.locate(local["model"], local["revision"], ("teacher", index, "model"))
-        options["model_content"] = located.content_id if located else None
-    if "path" in options:
-        local = {"path": options.pop("path")}
-        options["content"] = faults.traces(choice, ("teacher", index, "path"))
-    return choice, options, local
-
-
-class _Faults:
-    """Looks models and data sets up, and turns what cannot be found into faults at the recipe's own lines."""
-
-    def __init__(self, arm: Arm) -> None:
-        self.arm = arm
-        self.found: list[Fault] = []
-
-    def _at(self, path: tuple[str | int, ...], error: DistillError) -> None:
-        where = self.arm.where(path)
-        self.found.append(Fault(where, nodes.dotted(self.arm.root, path), error.message, error.hint))
-
-    def locate(self, model: str, revision: str | None, path: tuple[str | int, ...]) -> Located | None:
-        try:
-            return locate(model, revision)
-        except DistillError as error:
-            self._at(path, error)
-            return None
-
-    def content(self, source: ProblemSource, path: tuple[str | int, ...]) -> str | None:
-        try:
-            return sources.content_id(source)
-        except DistillError as error:
-            self._at(path, error)
-            return None
-
-    def traces(self, choice: Choice, path: tuple[str | int, ...]) -> str | None:
-        from distill_app.recipe.model import build as typed
-        from distill_app.teachers import traces
-
-        try:
-            return traces.content_id(typed(traces.Options, choice.options))
-        except DistillError as error:
-            self._at(path, error)
-            return None
-
-    def done(self) -> None:
-        if self.found:
-            raise RecipeError(self.found)

@@ -27,6 +27,20 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def cut_torn_line(path: Path) -> bytes:
+    """The whole lines of an append-only file; a last line that a crash left half written is cut off the file.
+
+    An absent file reads as empty.
+    """
+    if not path.exists():
+        return b""
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if len(whole) != len(raw):
+        os.truncate(path, len(whole))
+    return whole
+
+
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with path.open("rb") as file:

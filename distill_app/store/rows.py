@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distill_app.recipe.model import build
+from distill_app.store.files import cut_torn_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,14 +71,7 @@ class RowLog(Generic[T]):
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         self.path = path
-        self.rows: list[T] = []
-        if path.exists():
-            raw = path.read_bytes()
-            whole = raw[: raw.rfind(b"\n") + 1]
-            if len(whole) != len(raw):
-                with path.open("r+b") as file:
-                    file.truncate(len(whole))
-            self.rows = [build(kind, json.loads(line)) for line in whole.splitlines()]
+        self.rows: list[T] = [build(kind, json.loads(line)) for line in cut_torn_line(path).splitlines()]
         self._file = path.open("ab")
 
     def append(self, rows: Iterable[T]) -> None:

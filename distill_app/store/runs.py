@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill_app.errors import UsageError
-from distill_app.store.files import is_locked, write_json
+from distill_app.store.files import cut_torn_line, is_locked, write_json
 
 RunState = Literal["finished", "failed", "interrupted", "running", "lost"]
 RUN_ID = re.compile(r"^\d{8}-\d{6}-[0-9a-f]{6}$")
@@ -30,14 +30,7 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seq = 0
-        if path.exists():
-            raw = path.read_bytes()
-            whole = raw[: raw.rfind(b"\n") + 1]
-            if len(whole) != len(raw):
-                with path.open("r+b") as file:
-                    file.truncate(len(whole))
-            self._seq = whole.count(b"\n")
+        self._seq = cut_torn_line(path).count(b"\n")
         self._file = path.open("ab")
 
     def append(self, event: dict[str, Any]) -> dict[str, Any]:
