@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes import ROOT, SHARED, distill, json_of
+from tests.recipes import ROOT, SHARED, distill, json_of, small
 
 SMALL = (
     "pool.problems.limit=64",
@@ -120,3 +120,30 @@ def test_gsm8k_from_files(tmp_path: Path) -> None:
     assert counts["generate[humans/chain_of_thought]"]["problems without a trace"] == 0
     assert counts["grade[humans/chain_of_thought]"] == {"correct": 40}
     assert shown["result"]["rows"][0]["benchmark"] == "gsm8k"
+
+
+def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: Path) -> None:
+    """The tiny random model as teacher: its traces are noise, their way through the stages is not."""
+    teacher = f'{{name: tiny, backend: transformers, model: "{tiny_folder}", max_tokens: 12}}'
+    pool = "keep: {correct: false, max_tokens: 11}\naugmentation: [chain_of_thought, {name: resample, samples: 2}]"
+    changes = {
+        "{name: worked, backend: worked}": teacher,
+        "keep: {correct: false}": pool,
+        "limit: 48": "limit: 6",
+        "top: 12": "top: 3",
+        "epochs: 2": "epochs: 1",
+    }
+    recipe = small(tmp_path, tiny_folder, **changes)
+    done = distill("run", recipe, workspace=tmp_path / "workspace")
+    assert done.returncode == 0, done.stderr
+    shown = json_of(distill("show", "latest", "--json", workspace=tmp_path / "workspace"))
+    counts = {stage["name"]: stage["counts"] for stage in shown["stages"]}
+    assert counts["generate[tiny/chain_of_thought]"]["asked"] == 6
+    assert counts["generate[tiny/resample]"]["asked"] == 12
+    selection = counts["select"]
+    assert selection["traces"] == 18
+    assert selection["selected"] == 3
+    assert selection["candidates"] + sum(n for why, n in selection.items() if why.startswith("left out")) == 18
+    tokens = {stage["name"]: stage["tokens"] for stage in shown["stages"] if stage["name"].startswith("tokens")}
+    assert set(tokens) == {"tokens[tiny/chain_of_thought]", "tokens[tiny/resample]"}
+    assert all(tokens.values())

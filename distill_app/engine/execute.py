@@ -38,7 +38,8 @@ class Job:
     local: Mapping[str, Any]
     runtime: Mapping[str, Any]
     root: str
-    work: str
+    model: bool
+    """Whether it runs in a process of its own, whose peak memory is then the stage's."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,7 +105,7 @@ def _make(store: Store, job: Job, emit: Emit) -> Artifact:
         "counts": dict(summary.counts),
         "facts": dict(summary.facts),
         "seconds": round(seconds, 3),
-        "memory_bytes": _peak_memory() if module.MODEL else None,
+        "memory_bytes": _peak_memory() if job.model else None,
         "made_by": f"distill-app {__version__}",
         "resumed": state == "partial",
     }

@@ -91,7 +91,7 @@ def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
         local=stage.local,
         runtime=dataclasses.asdict(plan.arm.recipe.runtime),
         root=str(root),
-        work=stage.work,
+        model=stage.model,
     )
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distill_app.students.drawing import draw
-
-if TYPE_CHECKING:
-    pass
 
 UNIFORMS = 256
 """Uniforms made at once for a row."""

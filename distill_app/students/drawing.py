@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 NUCLEUS = 64
 """Most likely tokens looked at before a row's nucleus is sought by sorting the whole vocabulary."""
 
-_BELOW_ONE = 1 - 2.0**-24
-"""The largest float32 below 1: a uniform rounded up to 1 would fall past the last token."""
-
 
 def draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
     """One token a row, shape (rows,), from `logits` (rows, vocabulary) and `uniforms` (rows,) in [0, 1).
@@ -28,7 +25,7 @@ def draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p
         return logits.argmax(-1)
     weights = logits.float()
     weights = ((weights - weights.amax(-1, keepdim=True)) / temperature).exp()
-    uniforms = uniforms.float().clamp(max=_BELOW_ONE)
+    uniforms = uniforms.float()
     if top_p < 1:
         return _nucleus(weights, uniforms, top_p)
     return _invert(weights.cumsum(-1), uniforms)
@@ -43,7 +40,9 @@ def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         raise StageError(
             "The model gives logits that are not numbers.", "Set dtype to float32, or check the model's weights."
         )
-    return torch.searchsorted(cumulative, uniforms[:, None] * total, right=True)[:, 0]
+    # A uniform near 1 may round up to the whole: no column passes that, so it is taken as the number before it.
+    wanted = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, wanted, right=True)[:, 0]
 
 
 def _nucleus(weights: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:

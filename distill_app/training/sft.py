@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distill_app.errors import StageError
 from distill_app.recipe.model import Training
 from distill_app.training import checkpoints, loss
 from distill_app.training.order import BatchOrder
 from distill_app.training.rows import IGNORED, Example
-
-if TYPE_CHECKING:
-    pass
 
 StepReport = Callable[[int, dict[str, float]], None]
 """Called after each optimizer step with the step (from 1) and its loss, learning_rate and grad_norm."""

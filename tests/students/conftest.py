@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from distill_app.students import builtin
-from tests.tiny import tiny_student
 
 
 @pytest.fixture(scope="session")
@@ -16,5 +15,5 @@ def smollm() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_student(tmp_path_factory.mktemp("tiny"))
+def tiny(tiny_folder: Path) -> Path:
+    return tiny_folder

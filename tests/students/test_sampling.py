@@ -126,6 +126,14 @@ def test_a_token_without_probability_is_never_drawn() -> None:
     assert draw(logits, uniforms, 1.0, 0.5).tolist() == [2, 2]
 
 
+def test_a_uniform_that_rounds_up_to_one_draws_the_last_token() -> None:
+    """The float32 below 1 times a total of 1.5 rounds to 1.5: no column passes that."""
+    logits = torch.log(torch.tensor([[1.0, 0.25, 0.25]]))
+    for uniform in (1.0, 1 - 2.0**-24, 1 - 1e-12):
+        for top_p, last in ((1.0, 2), (0.5, 0)):
+            assert draw(logits, torch.tensor([uniform], dtype=torch.float64), 1.0, top_p).tolist() == [last]
+
+
 def test_a_nucleus_wider_than_the_first_look_is_exact() -> None:
     """Row 0 is flat over 400 tokens (nucleus of 0.5: 200 of them), row 1 holds nearly all in one token."""
     logits = torch.zeros(2, 400)
