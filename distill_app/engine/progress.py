@@ -28,9 +28,9 @@ class TerminalWatch:
 
         self._console = Console(highlight=False)
         self._bars = Progress(
-            TextColumn("{task.description:<28}"),
+            TextColumn("{task.description:<34}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
