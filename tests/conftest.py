@@ -1,4 +1,8 @@
-"""What tests of several rooms share: the tiny student."""
+"""What tests of several rooms share: the built-in student, and a tiny one with its tokenizer.
+
+Both come from the user's cache; the first use fills it from the package registry. Where neither is to be had, the
+tests that need them are skipped and say so; everything else needs no network.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from distill_app.errors import StageError
+from distill_app.students import builtin
 from tests.tiny import tiny_student
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def smollm() -> Path:
+    """The folder of the real 135M student."""
+    try:
+        return builtin.materialise("smollm2-135m-instruct", print)
+    except StageError as error:
+        pytest.skip(f"the built-in student is not in the cache and cannot be fetched: {error}")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(smollm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer random student with the real tokenizer, in a folder."""
-    return tiny_student(tmp_path_factory.mktemp("student") / "tiny")
+    return tiny_student(tmp_path_factory.mktemp("student") / "tiny", smollm)

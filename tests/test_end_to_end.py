@@ -24,8 +24,9 @@ def sets(*changes: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+def matrix(smollm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
     """Random against quality on one pool, run for real; the workspace and the events of both runs."""
+    assert smollm.is_dir()
     workspace = tmp_path_factory.mktemp("matrix")
     done = distill("run", "random_vs_quality", "--json", *sets(*SMALL), workspace=workspace)
     assert done.returncode == 0, done.stderr
@@ -66,16 +67,14 @@ def test_quality_selects_better_rows_than_random(matrix: tuple[Path, list[dict]]
     assert graded["random"]["wrong"] >= 3
 
 
-def test_the_adapter_is_one_that_peft_loads(matrix: tuple[Path, list[dict]]) -> None:
+def test_the_adapter_is_one_that_peft_loads(matrix: tuple[Path, list[dict]], smollm: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
-
-    from distill_app.students import builtin
 
     workspace, _ = matrix
     adapter = next(workspace.glob("artifacts/train/*/adapter"))
     assert {path.name for path in adapter.iterdir()} >= {"adapter_model.safetensors", "adapter_config.json"}
-    base = AutoModelForCausalLM.from_pretrained(builtin.materialise("smollm2-135m-instruct", print))
+    base = AutoModelForCausalLM.from_pretrained(smollm)
     model = PeftModel.from_pretrained(base, adapter)
     changed = [value for name, value in model.named_parameters() if "lora_B" in name and value.abs().max() > 0]
     assert len(changed) == 30 * 7, "all linear layers of all thirty blocks"
@@ -98,6 +97,7 @@ def test_every_sample_is_stored_with_its_end(matrix: tuple[Path, list[dict]]) ->
     assert seeds[0] == seeds[1] == seeds[2], "all arms answer the same questions with the same seeds"
 
 
+@pytest.mark.usefixtures("smollm")
 def test_gsm8k_from_files(tmp_path: Path) -> None:
     train, test = (SHARED / "benchmarks" / name for name in ("gsm8k_train.jsonl.gz", "gsm8k_test.jsonl"))
     if not train.exists():

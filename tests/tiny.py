@@ -5,21 +5,20 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from distill_app.students import builtin, quiet
+from distill_app.students import quiet
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
-def tiny_student(folder: Path, *, seed: int = 0, hidden: int = 64, layers: int = 2) -> Path:
+def tiny_student(folder: Path, source: Path, *, seed: int = 0, hidden: int = 64, layers: int = 2) -> Path:
     """Save a random two-layer Llama (3.2 M parameters, 49152 tokens, context 1024) to `folder`; return it.
 
-    The tokenizer and chat template are SmolLM2's, from the built-in model (made on first use).
+    The tokenizer and chat template are those in `source`, the folder of the built-in student.
     """
     quiet.libraries()
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    source = builtin.materialise("smollm2-135m-instruct", print)
     config = LlamaConfig(
         vocab_size=49152,
         hidden_size=hidden,

@@ -10,6 +10,7 @@ import torch
 from distill_app.errors import StageError
 from distill_app.students.device import Device
 from distill_app.students.load import load
+from tests.tiny import tiny_student
 
 SINGLE = Device("cpu", "float32", "test")
 HALF = Device("cpu", "bfloat16", "test")
@@ -101,10 +102,8 @@ def test_an_adapter_folder_that_is_not_there(tmp_path: Path) -> None:
         load(Path("/no/model/here"), SINGLE, adapter=tmp_path / "none")
 
 
-def test_an_adapter_of_another_model_is_refused(tmp_path: Path, adapter: Path) -> None:
-    from tests.tiny import tiny_student
-
-    other = tiny_student(tmp_path / "other", hidden=32)
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path, adapter: Path, smollm: Path) -> None:
+    other = tiny_student(tmp_path / "other", smollm, hidden=32)
     assert json.loads((other / "config.json").read_text())["hidden_size"] == 32
     with pytest.raises(StageError, match="does not fit the model"):
         load(other, SINGLE, adapter=adapter)

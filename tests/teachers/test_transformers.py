@@ -13,7 +13,6 @@ from distill_app.records import Completion, Problem, Request
 from distill_app.students.device import Device
 from distill_app.students.load import load
 from distill_app.teachers.transformers import MODEL, Options, complete
-from tests.tiny import tiny_student
 
 RUNTIME = Runtime(
     engine="local", device="cpu", threads=1, sample_rows=4, train_rows=None, checkpoint_steps=20,
@@ -22,8 +21,8 @@ RUNTIME = Runtime(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_student(tmp_path_factory.mktemp("teacher"))
+def folder(tiny_folder: Path) -> Path:
+    return tiny_folder
 
 
 def _options(folder: Path, **changed: object) -> Options:
