@@ -77,7 +77,8 @@ def gain_text(row: Mapping[str, Any]) -> str:
 def render(board: Sequence[Row]) -> Table:
     """A table of `rows(...)` that fits 100 columns, a section for each benchmark and metric, percent everywhere.
 
-    The last column holds the shares of samples cut at the token limit / without an answer / timed out in grading.
+    A run is named by its recipe and the end of its id, which `show` takes too. The last column holds the shares of
+    samples cut at the token limit / without an answer / timed out in grading.
     """
     from rich import box
     from rich.markup import escape
@@ -102,7 +103,9 @@ def render(board: Sequence[Row]) -> Table:
             previous = group
         untrained = row["selector"] == UNTRAINED
         table.add_row(
-            UNTRAINED if untrained else escape(f"{row['selector']}, seed {row['seed']}\n{row['run']}"),
+            UNTRAINED
+            if untrained
+            else escape(f"{row['selector']}, seed {row['seed']}\n{row['recipe']} {row['run'][-6:]}"),
             escape(score_text(row)),
             "" if untrained else escape(f"{gain_text(row)}\n{verdict(row)}"),
             str(row["n_problems"]),
