@@ -74,6 +74,7 @@ def test_wheel(copy: Path, python: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"distill_app", "distill_app-0.1.0.dist-info"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert "distill_app/py.typed" in names
     for folder, suffix in (("schemas", ".json"), ("recipes", ".yaml"), ("recipes", ".jsonl")):
         shipped = {name.removeprefix("distill_app/") for name in names if name.endswith(suffix) and folder in name}
         assert shipped == {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob(f"*{suffix}")}
