@@ -175,7 +175,7 @@ def _hub_commit(source: ProblemSource) -> str:
 def _unreachable(source: ProblemSource, error: Exception) -> StageError:
     reason = " ".join(str(error).split())
     return StageError(
-        f"The data set {source.dataset!r} could not be read from the hub: {type(error).__name__}: {reason[:300]}",
+        f"The data set {source.dataset!r} could not be read from the hub ({type(error).__name__}: {reason[:300]}).",
         f"Check its name, config ({source.config}), split ({source.split}) and the network (HF_HUB_OFFLINE);"
         " or give a local copy: dataset: jsonl:PATH or parquet:PATH, with its columns under fields.",
     )
