@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distill_app import resources
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -48,8 +50,23 @@ def small(folder: Path, model: str | Path, **changes: str) -> Path:
 
 
 def environment(workspace: Path, **more: str) -> dict[str, str]:
-    """The environment of a user whose workspace is `workspace`, one thread to a process."""
-    return {**os.environ, "DISTILL_WORKSPACE": str(workspace), "OMP_NUM_THREADS": "1", **more}
+    """The environment of a user whose workspace is `workspace`, one thread to a process.
+
+    The cache is one of the test's own, so that what it measures is not remembered; the models in it are the user's.
+    """
+    cache = workspace.with_name(f"{workspace.name}-cache")
+    models = resources.cache_folder() / "models"
+    if not cache.exists() and workspace.parent.is_dir():
+        cache.mkdir(exist_ok=True)
+        models.mkdir(parents=True, exist_ok=True)
+        (cache / "models").symlink_to(models)
+    return {
+        **os.environ,
+        "DISTILL_WORKSPACE": str(workspace),
+        "DISTILL_CACHE": str(cache),
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
 
 
 def distill(

@@ -59,9 +59,9 @@ def test_its_recipe_validates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_table_lists_every_verb() -> None:
+def test_the_table_lists_every_verb(tmp_path: Path) -> None:
     listed = set(re.findall(r"^\| `distill-app (\w+)", README, re.MULTILINE))
-    help_text = distill("--help", workspace=ROOT / ".distill").stdout
+    help_text = distill("--help", workspace=tmp_path / "workspace").stdout
     verbs = set(re.findall(r"^  (\w+)  ", help_text.split("Commands:")[1], re.MULTILINE))
     assert listed == verbs
 

@@ -8,17 +8,20 @@ built-in 135M student, which say little about another machine or model.
 from __future__ import annotations
 
 import json
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from distill_app import resources
 from distill_app.plan.graph import Stage
 from distill_app.store.artifacts import State, Store
+from distill_app.store.files import write_atomic
 
-RECENT = 5
+RECENT = 40
+NEAREST = 5
+FILE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,16 @@ class Rate:
     seconds_row: float
     tokens_row: float | None = None
     memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One finished stage: rows made, tokens worked through, seconds, peak bytes."""
+
+    rows: int
+    tokens: int | None
+    seconds: float
+    memory: int | None
 
 
 FIRST_GUESS: dict[str, Rate] = {
@@ -63,46 +76,54 @@ def rates_path() -> Path:
 
 
 def remember(work: str, rows: int, tokens: int | None, seconds: float, memory_bytes: int | None) -> None:
-    """Note what a finished stage took, for later estimates. Small stages say nothing and are not noted."""
-    if rows < 1 or seconds < 0.5:
-        return
+    """Note what a finished stage took, for later estimates. A file grown past a megabyte loses its older half."""
     path = rates_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = {"work": work, "rows": rows, "tokens": tokens, "seconds": round(seconds, 2), "memory": memory_bytes}
+    line = {"work": work, "rows": rows, "tokens": tokens, "seconds": round(seconds, 3), "memory": memory_bytes}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+    if path.stat().st_size > FILE_BYTES:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_atomic(path, "".join(lines[len(lines) // 2 :]))
 
 
-def learned() -> Mapping[str, Rate]:
-    """The median of the last few measurements of each kind of work."""
+def learned() -> Mapping[str, Sequence[Measured]]:
+    """What each kind of work took on this machine, oldest first."""
     path = rates_path()
     if not path.exists():
         return {}
-    seen: dict[str, list[dict[str, Any]]] = {}
+    seen: dict[str, list[Measured]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             entry = json.loads(line)
-            seen.setdefault(entry["work"], []).append(entry)
+            measured = Measured(entry["rows"], entry["tokens"], entry["seconds"], entry["memory"])
+            seen.setdefault(entry["work"], []).append(measured)
         except (ValueError, KeyError, TypeError):
             continue  # a line cut by a crash; the next ones are whole
-    return {work: _median(entries[-RECENT:], FIRST_GUESS[work.split()[0]]) for work, entries in seen.items()}
+    return seen
 
 
-def _median(entries: list[dict[str, Any]], guess: Rate) -> Rate:
-    """The rate these measurements show, taking the start-up for granted: rows few or many, it is paid once."""
-    tokens = [entry["tokens"] / entry["rows"] for entry in entries if entry["tokens"]]
-    memory = [entry["memory"] for entry in entries if entry["memory"]]
+def rate(measured: Sequence[Measured], rows: int, guess: Rate) -> Rate:
+    """The rate for `rows` rows: the median of the few recent measurements nearest to that size.
+
+    Start-up is taken from the first guess, since it is paid once, whether rows are few or many; what was measured on
+    six rows says little about 800.
+    """
+    recent = [entry for entry in measured[-RECENT:] if entry.rows > 0]
+    if not recent:
+        return guess
+    near = sorted(recent, key=lambda entry: abs(math.log(entry.rows / max(rows, 1))))[:NEAREST]
+    tokens = [entry.tokens / entry.rows for entry in near if entry.tokens]
+    memory = [entry.memory for entry in near if entry.memory]
     return Rate(
         seconds_start=guess.seconds_start,
-        seconds_row=statistics.median(
-            max(entry["seconds"] - guess.seconds_start, 0.0) / entry["rows"] for entry in entries
-        ),
+        seconds_row=statistics.median(max(entry.seconds - guess.seconds_start, 0.0) / entry.rows for entry in near),
         tokens_row=statistics.median(tokens) if tokens else None,
         memory_bytes=int(statistics.median(memory)) if memory else None,
     )
 
 
-def estimate(stage: Stage, store: Store, rates: Mapping[str, Rate]) -> Estimate:
+def estimate(stage: Stage, store: Store, measured: Mapping[str, Sequence[Measured]]) -> Estimate:
     """The estimate for one stage; for a cached one, what its manifest recorded."""
     state = store.state(stage.kind, stage.fingerprint)
     manifest = store.manifest(stage.kind, stage.fingerprint) if state == "cached" else None
@@ -111,13 +132,13 @@ def estimate(stage: Stage, store: Store, rates: Mapping[str, Rate]) -> Estimate:
             stage.name, stage.fingerprint, state, manifest["rows"], manifest["tokens"], 0.0,
             manifest["memory_bytes"],
         )  # fmt: skip
-    rate = rates.get(stage.work) or FIRST_GUESS[stage.kind]
     rows = stage.rows
-    seconds = rate.seconds_start + rate.seconds_row * rows if rows is not None else None
+    cost = rate(measured.get(stage.work, ()), rows or 1, FIRST_GUESS[stage.kind])
+    seconds = cost.seconds_start + cost.seconds_row * rows if rows is not None else None
     if stage.kind == "report":
-        seconds = rate.seconds_start
-    tokens = int(rate.tokens_row * rows) if rate.tokens_row is not None and rows is not None else None
+        seconds = cost.seconds_start
+    tokens = int(cost.tokens_row * rows) if cost.tokens_row is not None and rows is not None else None
     return Estimate(
         stage.name, stage.fingerprint, state, rows, tokens,
-        round(seconds, 1) if seconds is not None else None, rate.memory_bytes,
+        round(seconds, 1) if seconds is not None else None, cost.memory_bytes,
     )  # fmt: skip

@@ -123,7 +123,7 @@ def build(arm: Arm) -> Plan:
         inputs={"selection": select},
         local={"model": recipe.student.model, "revision": recipe.student.revision},
         rows=select.rows,
-        work=f"train {student.content_id}",
+        work=f"train {student.content_id} x{recipe.epochs}",
     )
     outcomes: dict[str, list[Stage]] = {
         role: [] for role in ("problems", "base", "base_verdicts", "trained", "trained_verdicts")

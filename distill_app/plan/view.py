@@ -19,11 +19,11 @@ def estimates(arms: Sequence[Arm], root: Path) -> list[Estimate]:
     Stages that arms share appear once. Where arms have stages of one name that differ, the name carries what
     tells the arms apart.
     """
-    store, rates = Store(root), estimate.learned()
+    store, measured = Store(root), estimate.learned()
     found: dict[str, tuple[Estimate, str]] = {}
     for arm in arms:
         for stage in graph.build(arm).stages:
-            found.setdefault(stage.fingerprint, (estimate.estimate(stage, store, rates), arm.label))
+            found.setdefault(stage.fingerprint, (estimate.estimate(stage, store, measured), arm.label))
     names = [line.name for line, _ in found.values()]
     return [
         replace(line, name=f"{line.name} ({label})") if names.count(line.name) > 1 and label else line

@@ -67,7 +67,7 @@ def run(stage: Context) -> Summary:
     )
     write_json(stage.folder / "losses.json", result.losses)
     return Summary(
-        result.rows * stage.options["epochs"],
+        result.rows,
         result.tokens,
         {"rows": result.rows, "left out": len(encoded.left_out), "steps": result.steps},
         {

@@ -36,11 +36,29 @@ def test_measured_rates_replace_first_guesses(tmp_path: Path) -> None:
     assert estimate.estimate(other, store, estimate.learned()).memory_bytes != 3_000_000_000
 
 
+def test_small_stages_do_not_spoil_the_estimate_of_large_ones(tmp_path: Path) -> None:
+    problems, store = stage(tmp_path, "problems[pool]"), Store(tmp_path / "store")
+    assert problems.rows == 40
+    for _ in range(3):
+        estimate.remember("problems", 40, None, 0.9, None)
+    for _ in range(5):
+        estimate.remember("problems", 2, None, 0.6, None)
+    assert estimate.estimate(problems, store, estimate.learned()).seconds == pytest.approx(0.9)
+
+
 def test_a_torn_line_of_rates_costs_that_line_alone() -> None:
     estimate.remember("train x", 10, None, 24.0, None)
     with estimate.rates_path().open("a") as file:
         file.write('{"work": "train x", "rows": 1')
-    assert estimate.learned()["train x"].seconds_row == 1.0
+    assert estimate.learned() == {"train x": [estimate.Measured(10, None, 24.0, None)]}
+
+
+def test_the_file_of_rates_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "FILE_BYTES", 1000)
+    for number in range(100):
+        estimate.remember("train x", number + 1, None, 24.0, None)
+    assert estimate.rates_path().stat().st_size < 1200
+    assert estimate.learned()["train x"][-1].rows == 100
 
 
 def test_cached_stages_show_their_real_figures(tmp_path: Path) -> None:
