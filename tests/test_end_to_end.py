@@ -125,7 +125,7 @@ def test_gsm8k_from_files(tmp_path: Path) -> None:
 def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: Path) -> None:
     """The tiny random model as teacher: its traces are noise, their way through the stages is not."""
     teacher = f'{{name: tiny, backend: transformers, model: "{tiny_folder}", max_tokens: 12}}'
-    pool = "keep: {correct: false, max_tokens: 11}\naugmentation: [chain_of_thought, {name: resample, samples: 2}]"
+    pool = "keep: {correct: false, max_tokens: 12}\naugmentation: [chain_of_thought, {name: resample, samples: 2}]"
     changes = {
         "{name: worked, backend: worked}": teacher,
         "keep: {correct: false}": pool,

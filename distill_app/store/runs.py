@@ -114,7 +114,14 @@ def all_runs(root: Path) -> list[Run]:
     base = root / "runs"
     if not base.is_dir():
         return []
-    return [Run(path) for path in sorted(base.iterdir()) if RUN_ID.match(path.name) and path.is_dir()]
+    found = [path for path in base.iterdir() if RUN_ID.match(path.name) and path.is_dir()]
+    return [Run(path) for path in sorted(found, key=_age)]
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Sorts runs by the second in their ids, and runs of one second by when their recipe was written down."""
+    recipe = folder / "recipe.yaml"
+    return folder.name[:15], recipe.stat().st_mtime_ns if recipe.exists() else 0
 
 
 def find(root: Path, name: str) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import Counter
@@ -207,6 +208,14 @@ def _save(model: Any, adapter: Path, base_name: str) -> None:
     config.base_model_name_or_path = Path(base_name).name if Path(base_name).is_dir() else base_name
     config.inference_mode = True
     config.save_pretrained(str(adapter))
+    # peft keeps module names in a set, whose order differs from process to process; the file must not.
+    path = adapter / "adapter_config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: _sorted(value) for key, value in values.items()}, indent=2), encoding="utf-8")
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
 
 
 def _nothing_left(encoded: Encoded, settings: Training) -> StageError:

