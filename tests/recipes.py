@@ -83,6 +83,18 @@ def distill(
     )
 
 
+def start_run(recipe: Path, workspace: Path) -> subprocess.Popen[str]:
+    """Start `distill-app run RECIPE --json` and return at once; its events come as lines of `stdout`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "distill_app.cli", "run", str(recipe), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(workspace),
+    )
+
+
 def json_of(done: subprocess.CompletedProcess[str]) -> Any:
     """What a `--json` call printed; the call must have succeeded."""
     assert done.returncode == 0, done.stderr + done.stdout

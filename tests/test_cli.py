@@ -16,7 +16,7 @@ import pytest
 
 from distill_app.records import Trace
 from distill_app.store import rows
-from tests.recipes import ROOT, distill, environment, json_of, small, without_traceback
+from tests.recipes import ROOT, distill, json_of, small, start_run, without_traceback
 
 SCHEMAS = ROOT / "schemas"
 
@@ -242,14 +242,7 @@ def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path: Path, tiny_f
 
 def test_an_interrupt_leaves_a_run_that_goes_on(tmp_path: Path, tiny_folder: Path) -> None:
     recipe = small(tmp_path, tiny_folder)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "distill_app.cli", "run", str(recipe), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(tmp_path / "workspace"),
-    )
+    process = start_run(recipe, tmp_path / "workspace")
     assert process.stdout
     for line in process.stdout:
         event = json.loads(line)
@@ -270,11 +263,7 @@ def test_an_interrupt_leaves_a_run_that_goes_on(tmp_path: Path, tiny_folder: Pat
 
 def test_two_processes_share_one_run(tmp_path: Path, tiny_folder: Path) -> None:
     recipe = small(tmp_path, tiny_folder)
-    command = [sys.executable, "-m", "distill_app.cli", "run", str(recipe), "--json"]
-    both = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(tmp_path / "workspace"))
-        for _ in range(2)
-    ]
+    both = [start_run(recipe, tmp_path / "workspace") for _ in range(2)]
     outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     finished = [json.loads(line) for output in outputs for line in output.splitlines() if '"stage_finished"' in line]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.recipes import ROOT, distill, environment, json_of, small
+from tests.recipes import distill, json_of, small, start_run
 
 KILL_AFTER = {
     "problems[pool]": "stage_started",
@@ -51,13 +49,7 @@ def wait_for_a_batch(workspace: Path) -> None:
 
 
 def run_and_kill(recipe: Path, workspace: Path, stage: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "distill_app.cli", "run", str(recipe), "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(workspace),
-    )
+    process = start_run(recipe, workspace)
     assert process.stdout
     for line in process.stdout:
         if reached(json.loads(line), stage):
@@ -67,7 +59,7 @@ def run_and_kill(recipe: Path, workspace: Path, stage: str) -> None:
             break
     else:
         pytest.fail(f"the run ended before {stage} was reached")
-    process.wait()
+    process.communicate()
 
 
 def data_hashes(workspace: Path) -> dict[str, str]:

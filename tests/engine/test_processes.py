@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.recipes import ROOT, environment, small
+from tests.recipes import small, start_run
 
 
 @pytest.fixture
 def training(tmp_path: Path, tiny_folder: Path) -> Iterator[tuple[subprocess.Popen[str], psutil.Process]]:
     """A run in the middle of its train stage, and the process of that stage."""
     recipe = small(tmp_path, tiny_folder, **{"epochs: 2": "epochs: 400"})
-    run = subprocess.Popen(
-        [sys.executable, "-m", "distill_app.cli", "run", str(recipe), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment(tmp_path / "workspace"),
-    )
+    run = start_run(recipe, tmp_path / "workspace")
     assert run.stdout
     for line in run.stdout:
         if json.loads(line)["type"] == "loss":
