@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from distill_app.engine.execute import Job, execute, is_full
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
 from distill_app.plan.graph import Plan, Stage
-from distill_app.store.files import locked
+from distill_app.store.artifacts import Store
+from distill_app.store.files import locked, write_json
 from distill_app.store.runs import EventLog, Run
 
 Watch = Callable[[dict[str, Any]], None]
@@ -168,11 +170,6 @@ def _unexpected(stage: str, what: str, run: Run) -> StageError:
 
 def _publish(report: Stage, root: Path, run: Run) -> None:
     """Copy the report beside the run and put the run's id into the result, which is written last."""
-    import shutil
-
-    from distill_app.store.artifacts import Store
-    from distill_app.store.files import write_json
-
     folder = Store(root).folder(report.kind, report.fingerprint)
     for path in sorted(folder.iterdir()):
         if path.name not in ("manifest.json", "result.json"):

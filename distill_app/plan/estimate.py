@@ -1,8 +1,8 @@
 """What a plan will cost: rows, tokens, seconds and memory for each stage.
 
 Estimates come from what the same kind of work took before on this machine (`rates.jsonl` in the user's cache,
-written after every stage). Before there is any, they come from first guesses measured on two CPU cores with the
-built-in 135M student, which say little about another machine or model.
+written after every stage). Before there is any, they come from first guesses, of the order seen on two CPU
+cores with the built-in 135M student, which say little about another machine or model.
 """
 
 from __future__ import annotations

@@ -142,10 +142,14 @@ def build(arm: Arm) -> Plan:
             outcomes[role].append(answered)
             outcomes[f"{role}_verdicts"].append(
                 builder.add(
-                    "grade", label=f"{role} {benchmark.name}", options={}, inputs={"rows": answered},
-                    rows=answered.rows, work="grade",
+                    "grade",
+                    label=f"{role} {benchmark.name}",
+                    options={"limit_seconds": recipe.runtime.grade_seconds},
+                    inputs={"rows": answered},
+                    rows=answered.rows,
+                    work="grade",
                 )
-            )  # fmt: skip
+            )
     builder.add(
         "report",
         options={
@@ -170,7 +174,7 @@ def build(arm: Arm) -> Plan:
             },
         },
         inputs={
-            **{role: stages for part in _by_role(parts) for role, stages in part.items()},
+            **_by_role(parts),
             "selection": select,
             "train": train,
             **outcomes,
@@ -221,7 +225,14 @@ def _pool_part(
         model=module.MODEL,
         work=f"generate {choice.key} {options.get('model_content', '')}".strip(),
     )
-    verdicts = builder.add("grade", label=label, options={}, inputs={"rows": traces}, rows=rows, work="grade")
+    verdicts = builder.add(
+        "grade",
+        label=label,
+        options={"limit_seconds": recipe.runtime.grade_seconds},
+        inputs={"rows": traces},
+        rows=rows,
+        work="grade",
+    )
     needs = _family("selectors", recipe.selector).NEEDS
     quality = tokens = None
     if "quality" in needs:
@@ -268,19 +279,19 @@ def _select(builder: _Builder, recipe: Recipe, parts: Sequence[_Part]) -> Stage:
             "keep": dataclasses.asdict(recipe.pool.keep),
             "seed": recipe.seed,
         },
-        inputs={role: stages for part in _by_role(parts) for role, stages in part.items()},
+        inputs=_by_role(parts),
         rows=rows,
     )
 
 
-def _by_role(parts: Sequence[_Part]) -> list[dict[str, tuple[Stage, ...]]]:
+def _by_role(parts: Sequence[_Part]) -> dict[str, tuple[Stage, ...]]:
     roles = {
         "traces": [part.traces for part in parts],
         "verdicts": [part.verdicts for part in parts],
         "quality": [part.quality for part in parts if part.quality],
         "tokens": [part.tokens for part in parts if part.tokens],
     }
-    return [{role: tuple(stages)} for role, stages in roles.items() if stages]
+    return {role: tuple(stages) for role, stages in roles.items() if stages}
 
 
 def _evaluate(

@@ -20,6 +20,11 @@ class BadRow(Exception):
     """A row that cannot be used; the text says why. Caught by the readers, never seen by a user."""
 
 
+def refused(where: str, fault: BadRow) -> StageError:
+    """The error of a bad row at `where` that the recipe does not allow to be skipped."""
+    return StageError(f"{where}: {fault}.", "Mend the row, name the right column under fields, or set bad_rows: skip.")
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
     """Each row of a .jsonl, .jsonl.gz or .parquet file with its line (or row) number from 1.
 

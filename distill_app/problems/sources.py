@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distill_app.errors import StageError
 from distill_app.problems import word_problems
-from distill_app.problems._rows import BadRow, Row, file_hash, lines_of, read_rows, text_of
+from distill_app.problems._rows import BadRow, Row, file_hash, lines_of, read_rows, refused, text_of
 from distill_app.recipe.model import ProblemSource
 from distill_app.records import Problem
 
@@ -107,10 +107,7 @@ def _collect(source: ProblemSource, rows: Iterable[tuple[int, Row | BadRow]], wh
                 raise BadRow(f"the id {problem.id!r} is that of {unit} {seen[problem.id]} already")
         except BadRow as fault:
             if source.bad_rows == "stop":
-                raise StageError(
-                    f"{where}, {unit} {number}: {fault}.",
-                    "Mend the row, name the right column under fields, or set bad_rows: skip.",
-                ) from None
+                raise refused(f"{where}, {unit} {number}", fault) from None
             skipped.append((number, str(fault)))
             continue
         seen[problem.id] = number

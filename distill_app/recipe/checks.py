@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_app.errors import Fault
+from distill_app.problems.word_problems import FAMILIES, SPLITS
 from distill_app.recipe import nodes, paths
 from distill_app.recipe.defaults import BUILTIN
 from distill_app.recipe.nodes import Node, Path
@@ -14,7 +15,6 @@ from distill_app.recipe.paths import FILE_KINDS, Place
 from distill_app.recipe.wording import did_you_mean, nearest, quoted, short
 
 BUILTIN_SETS = ("word_problems",)
-SPLITS = ("train", "placement", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,6 @@ def families(view: View) -> Iterator[Fault]:
     for path, source in view.sources():
         if not source["dataset"].startswith(BUILTIN) or not (source["families"] or source["mix"]):
             continue
-        from distill_app.problems.word_problems import FAMILIES
-
         known = sorted(FAMILIES)
         chosen = source["families"] or known
         for index, name in enumerate(source["families"] or []):

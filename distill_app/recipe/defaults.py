@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from distill_app.problems import word_problems
 from distill_app.recipe import nodes, schema
 from distill_app.recipe.nodes import Node
 from distill_app.recipe.schema import Schema, Schemas
 
 BUILTIN = "builtin:"
-BUILTIN_LIMIT = 400
 
 
 def write_out(root: Node) -> Node:
@@ -51,7 +51,7 @@ def complete(schemas: Schemas, root: Node) -> Any:
     for source in _sources(data):
         builtin = isinstance(source.get("dataset"), str) and source["dataset"].startswith(BUILTIN)
         if builtin and source.get("limit", 0) is None:
-            source["limit"] = BUILTIN_LIMIT
+            source["limit"] = word_problems.DEFAULT_LIMIT
     return data
 
 

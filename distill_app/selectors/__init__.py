@@ -73,7 +73,7 @@ def signal(pool: Candidates, name: str) -> Floats:
         raise StageError(
             f"The signal {name!r} is not a number in {len(bad)} of {len(values)} candidates, such as"
             f" {pool.ids[int(bad[0])]!r}.",
-            "Look at that row with `distill-app inspect`; a row that could not be scored must not be a candidate.",
+            "A row that could not be scored must not be a candidate: look at why its signal is missing.",
         )
     return values
 

@@ -25,7 +25,7 @@ def run(stage: Context) -> Summary:
     verdicts = grading.grade(
         [(row.id, row.text, row.answer) for row in given],
         workers=stage.runtime.grade_workers,
-        limit_seconds=stage.runtime.grade_seconds,
+        limit_seconds=stage.options["limit_seconds"],
         progress=lambda done, total: stage.progress(done, total, "answers"),
     )
     rows.write(stage.folder / FILE, Verdict, verdicts)

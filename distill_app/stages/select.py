@@ -39,7 +39,7 @@ def run(stage: Context) -> Summary:
         reasons = ", ".join(f"{count} {why}" for why, count in Counter(row.reason for row in left).most_common())
         raise StageError(
             f"None of the {len(traces)} traces is a candidate ({reasons}).",
-            "Loosen pool.keep, take a better teacher, or check with `distill-app show` how the answers were graded.",
+            "Loosen pool.keep, or take a better teacher. `distill-app show latest` counts how the answers were graded.",
         )
     signals = {
         name: np.array([values[trace.id] for trace in candidates], dtype=np.float64)

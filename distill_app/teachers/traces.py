@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill_app.errors import StageError
-from distill_app.problems._rows import BadRow, file_hash, read_rows, text_of
+from distill_app.problems._rows import BadRow, file_hash, read_rows, refused, text_of
 from distill_app.records import Completion, Problem, Request
 
 VERSION = 1
@@ -89,10 +89,7 @@ def read(options: Options) -> Released:
                     key = text_of(row, options.fields.problem_id, numbers=True)
             except BadRow as fault:
                 if options.bad_rows == "stop":
-                    raise StageError(
-                        f"{file}, line {number}: {fault}.",
-                        "Mend the row, name the right column under fields, or set bad_rows: skip.",
-                    ) from None
+                    raise refused(f"{file}, line {number}", fault) from None
                 skipped.append((str(file), number, str(fault)))
                 continue
             texts.setdefault(key, []).append(text)

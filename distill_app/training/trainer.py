@@ -229,5 +229,5 @@ def _nothing_left(encoded: Encoded, settings: Training) -> StageError:
         f"No row is left to train on: of {len(encoded.left_out)} rows {' and '.join(told)}.",
         f"Raise training.max_length (the shortest of them has {shortest} tokens)."
         if shortest
-        else "See what the teacher answered: `distill-app inspect`.",
+        else "Look at what the teacher answered: `distill-app show latest` names the run's folder and its artifacts.",
     )

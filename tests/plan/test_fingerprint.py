@@ -85,6 +85,7 @@ ANSWERS = {stage for stage in ALL if "word_problems]" in stage and not stage.sta
         ("student.system_prompt=Be brief.", ANSWERS | AFTER_TRAINING),
         ("student.dtype=float32", ANSWERS | AFTER_TRAINING),
         ("name=another", {"report"}),
+        ("runtime.grade_seconds=3", AFTER_QUALITY | {stage for stage in ALL if stage.startswith("grade")}),
     ],
 )
 def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
@@ -103,7 +104,6 @@ def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
         "runtime.train_rows=2",
         "runtime.checkpoint_steps=3",
         "runtime.grade_workers=1",
-        "runtime.grade_seconds=3",
         "tags=[one]",
     ],
 )
