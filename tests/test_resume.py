@@ -92,7 +92,9 @@ def test_killed_in_every_stage(tmp_path: Path, tiny_folder: Path) -> None:
     resumed = {event["stage"] for event in events if event["type"] == "stage_started" and event["resumed"]}
     assert {"train", "evaluate[base word_problems]", "evaluate[trained word_problems]"} <= resumed
     trained = [event["step"] for event in events if event["type"] == "loss"]
-    assert trained != sorted(set(trained)) or trained == list(range(1, 7))
+    assert trained[:3] == [1, 2, 3]
+    assert trained[3] in (3, 4), "goes on from the checkpoint after step 2 or 3, not from the beginning"
+    assert trained[-3:] == [4, 5, 6]
 
     boards = [json_of(distill("leaderboard", "--json", workspace=tmp_path / name)) for name in ("whole", "killed")]
     for board in boards:
