@@ -47,6 +47,8 @@ class Request:
     sample: int
     seed: int
     temperature: float | None = None
+    schema: str | None = None
+    """JSON Schema, as text, that the completion must be an instance of; null leaves the text free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Completion:
     finish_reason: str
     tokens: int | None = None
     note: str | None = None
+    numbers: tuple[tuple[str, float], ...] = ()
+    """Numbers the data hold about this trace, by column: a reward, a rating, a pass rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,9 @@ class Trace:
     tokens: int | None = None
     note: str | None = None
     skills: tuple[str, ...] = ()
+    numbers: tuple[tuple[str, float], ...] = ()
+    group: str | None = None
+    """Rows of one group are made of one source and can be selected together; null stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,34 @@ class Quality:
     id: str
     quality: float
     parts: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """How hard one trace is for one student. `nll` is the mean negative log-likelihood, in nats, of the trace's
+    `tokens` after the question (ln CPPL), `nll_alone` of the same tokens without it (ln PPL). `rank_sum` is the sum of
+    the tokens' ranks after the question, each at most 100. `cut`: the trace was longer than what was scored.
+    """
+
+    id: str
+    tokens: int
+    nll: float
+    nll_alone: float
+    rank_sum: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSkills:
+    """The skills a trace needs: chains of names through the skill tree, from below the root to a leaf.
+
+    The names of a chain are joined by `skills.tree.ARROW`. No chain: the trace could not be attributed, and `reason`
+    says why.
+    """
+
+    id: str
+    chains: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 Each module holds
 
-- `NEEDS`: the signals it reads (names of stages that make them), a frozenset;
+- `NEEDS`: what it reads, a frozenset out of `SIGNALS`; where that depends on the options, a function
+  `needs(options) -> frozenset[str]` besides, and `NEEDS` is the most it can be;
+- `DYNAMIC`: whether selecting again before each epoch can choose other rows;
 - `VERSION`: raised when the same options would now give another output;
+- `LABEL`: what a person reads;
 - `Options`: a frozen dataclass that mirrors `schemas/selectors/<name>.json` without `name`;
 - `rank(pool: Candidates, options: Options, seed: int) -> Ranking`: an order over all candidates. It loads no model,
   reads no file, and depends on the rows' content alone, never on their order.
@@ -15,8 +18,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from distill_app.errors import StageError
 
@@ -24,20 +27,56 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+
+SIGNALS: Mapping[str, str] = {
+    "quality": "signal `quality`: the scorer's number, as it is",
+    "difficulty": "signals `nll` (ln CPPL), `nll_alone` (ln PPL), `rank_sum` and `tokens`, under the student",
+    "tokens": "signal `tokens`: length of the trace in tokens of the student",
+    "capability": "`Candidates.capability`, by the placement test; its rows are no candidates",
+    "skills": "`Candidates.skills`: the chains of each row through the skill tree",
+    "answers": "signal `pass_rate` (share of the student's own answers to the row's problem that are right) and, with"
+    " `skills`, `Candidates.accuracy`",
+    "numbers": "signals `numbers.<column>`: numbers that the data hold about each row",
+}
+"""What a selector can ask for in its NEEDS, and where it then finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How well the student does at one skill: `right` of `answers` sampled answers to problems that need it."""
+
+    right: float
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The rows to choose from, as columns of one length: ids (unique), the problem of each, and its signals."""
+    """The rows to choose from, as columns of one length: ids (unique), the problem of each, and its signals.
+
+    `groups`, `skills`: per row, or empty where there are none. `accuracy` maps a chain (joined as in `skills`) to the
+    student's accuracy at it. `capability` is the student's, in [0, 1]. `reference` holds all candidates as they stood
+    before training: normalisations are taken from it, so that they stay what they were while the student learns, and
+    so that re-scoring a part of the pool does not change them; null where this is it. `epoch` counts from 0.
+    """
 
     ids: Sequence[str]
     problem_ids: Sequence[str]
     signals: Mapping[str, Floats]
+    groups: Sequence[str] = ()
+    skills: Sequence[tuple[str, ...]] = ()
+    accuracy: Mapping[str, Accuracy] = field(default_factory=dict)
+    capability: float | None = None
+    reference: Candidates | None = None
+    epoch: int = 0
+    epochs: int = 1
 
     def __post_init__(self) -> None:
-        lengths = {len(self.ids), len(self.problem_ids), *(len(column) for column in self.signals.values())}
+        columns = [self.ids, self.problem_ids, *self.signals.values()]
+        columns += [column for column in (self.groups, self.skills) if len(column)]
+        lengths = {len(column) for column in columns}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
         if len(set(self.ids)) != len(self.ids):
@@ -50,12 +89,16 @@ class Ranking:
 
     `order` holds positions in the pool, best first, each once; `scores` one score a position of the pool (what the
     order is made from; NaN where a selector has none); `explain(position)` says in a few words why the row stands
-    where it does.
+    where it does. Rows where `eligible` is false stand last and are never kept; null lets every row be kept. `facts`
+    are figures of the whole ranking for the report (plain data), `warnings` sentences for the person watching.
     """
 
     order: Ints
     scores: Floats
     explain: Callable[[int], str]
+    eligible: Bools | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def signal(pool: Candidates, name: str) -> Floats:
@@ -91,4 +134,4 @@ def seeded_keys(ids: Iterable[str], seed: int) -> Ints:
     return (np.frombuffer(bytes(digests), dtype=">u8") >> 1).astype(np.int64)
 
 
-__all__ = ["Candidates", "Ranking", "seeded_keys", "signal"]
+__all__ = ["SIGNALS", "Accuracy", "Candidates", "Ranking", "seeded_keys", "signal"]
