@@ -26,6 +26,12 @@ RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one value: --set selector.name=random. Repeatable.")
 ]
+MatrixOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--matrix", help="A run for each value: --matrix seed=[0,1,2] (as `matrix` in the recipe). Repeatable."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 WorkspaceOption = Annotated[
     str | None, typer.Option("--workspace", help="Folder of artifacts and runs (default: .distill).")
@@ -89,6 +95,11 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def _sets(sets: list[str] | None, matrix: list[str] | None) -> list[str]:
+    """Values to set over a recipe; `--matrix a.b=[...]` is short for `--set matrix.a.b=[...]`."""
+    return [*(sets or []), *(f"matrix.{text}" for text in matrix or [])]
+
+
 def _root(option: str | None) -> Path:
     from distill_app.store.runs import workspace
 
@@ -105,12 +116,14 @@ def _version(
 
 
 @app.command()
-def validate(recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False) -> None:
+def validate(
+    recipe: RecipeArgument, sets: SetOption = None, matrix: MatrixOption = None, as_json: JsonOption = False
+) -> None:
     """Check a recipe: every problem at once, with file, line, column and what to do. Loads no model."""
     from distill_app.recipe.resolve import load_arms
 
     try:
-        arms = load_arms(recipe, sets or [])
+        arms = load_arms(recipe, _sets(sets, matrix))
     except RecipeError as error:
         if not as_json:
             raise
@@ -124,13 +137,17 @@ def validate(recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption
 
 @app.command()
 def plan(
-    recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False, workspace: WorkspaceOption = None
+    recipe: RecipeArgument,
+    sets: SetOption = None,
+    matrix: MatrixOption = None,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Show the stages a recipe needs: cached or to run, rows, tokens, time and memory. Loads no model."""
     from distill_app.plan import view
     from distill_app.recipe.resolve import load_arms
 
-    table = view.estimates(load_arms(recipe, sets or []), _root(workspace))
+    table = view.estimates(load_arms(recipe, _sets(sets, matrix)), _root(workspace))
     if as_json:
         _print_json(view.as_json(table))
     else:
@@ -139,7 +156,11 @@ def plan(
 
 @app.command()
 def run(
-    recipe: RecipeArgument, sets: SetOption = None, as_json: JsonOption = False, workspace: WorkspaceOption = None
+    recipe: RecipeArgument,
+    sets: SetOption = None,
+    matrix: MatrixOption = None,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Run a recipe. Safe to interrupt; issue it again and it goes on. A finished run costs nothing to re-issue."""
     from distill_app.engine import start
@@ -150,12 +171,12 @@ def run(
     root = _root(workspace)
     watch = JsonWatch() if as_json else TerminalWatch()
     try:
-        results = start.run_arms(load_arms(recipe, sets or []), root, watch)
+        results = start.run_arms(load_arms(recipe, _sets(sets, matrix)), root, watch)
     except KeyboardInterrupt:
         print("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
         raise typer.Exit(130) from None
     if not as_json:
-        print(board.as_text(board.rows(results)))
+        print(board.text(results))
         for result in results:
             print(f"Report: {root / 'runs' / result['run'] / 'report.md'}")
 
@@ -190,17 +211,50 @@ def show(
 
 
 @app.command()
-def leaderboard(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """Compare finished runs: Avg@k with intervals, and the gain over the untrained student."""
+def inspect(
+    run: Annotated[str, typer.Argument(help="A run's id, the beginning or end of one, or `latest`.")],
+    row: Annotated[str | None, typer.Argument(help="A row's id, or a part of it that no other id has.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows listed, and lines of each table.")] = 10,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what a run's selector kept against what there was, and why; with ROW, everything about one row."""
+    from distill_app.reports import inspect as view
+    from distill_app.reports import inspect_row, inspect_text, selections
+    from distill_app.store import runs as store
+
+    root = _root(workspace)
+    selection = selections.of_run(root, store.find(root, run))
+    found = view.overview(selection, limit) if row is None else inspect_row.row(selection, row)
+    if as_json:
+        _print_json(found)
+    else:
+        print(inspect_text.overview(found, limit) if row is None else inspect_text.row(found))
+
+
+@app.command()
+def leaderboard(
+    arms: Annotated[bool, typer.Option("--arms", help="Show arms: runs that differ in seed alone.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Show every run by itself.")] = False,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Compare finished runs: Avg@k with intervals, the gain over the untrained student, and arms over their seeds.
+
+    Unasked, arms are shown where there are two runs or more, and single runs where there are few. --json prints the
+    single runs, or with --arms the arms.
+    """
+    from distill_app.reports import arms as groups
     from distill_app.reports import leaderboard as board
     from distill_app.store import runs as store
 
     results = [result for run in store.all_runs(_root(workspace)) if (result := run.result())]
-    rows = board.rows(results)
-    if as_json:
-        _print_json([row for row in rows if row["selector"] != board.UNTRAINED])
+    if not as_json:
+        print(board.text(results, with_arms=arms, with_runs=runs), end="")
+    elif arms:
+        _print_json(groups.arms(results))
     else:
-        print(board.as_text(rows))
+        _print_json([row for row in board.rows(results) if row["selector"] != board.UNTRAINED])
 
 
 @app.command()
@@ -220,6 +274,37 @@ def schema() -> None:
     from distill_app.recipe.schema import bundle
 
     _print_json(bundle())
+
+
+skills_app = typer.Typer(help="Skill trees.", no_args_is_help=True)
+app.add_typer(skills_app, name="skills")
+
+
+@skills_app.command()
+def build(
+    recipe: RecipeArgument,
+    out: Annotated[str, typer.Option("--out", help="The JSON file to write; it must not be there yet.")],
+    root_name: Annotated[str, typer.Option("--name", help="Name of the tree's root.")] = "Skills",
+    leaf_items: Annotated[
+        int, typer.Option("--leaf-items", min=2, help="A cluster of at most so many problems is not split further.")
+    ] = 20,
+    sets: SetOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make a skill tree from a recipe's pool, as EvalTree does, with the teacher in `skills.teacher`."""
+    from distill_app.engine import tree
+    from distill_app.engine.progress import TerminalWatch
+    from distill_app.recipe.resolve import load_arms
+
+    arm = load_arms(recipe, sets or [])[0]
+    try:
+        made = tree.build(arm, _root(workspace), Path(out), TerminalWatch(), name=root_name, leaf_items=leaf_items)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Answers so far are kept: issue the same command to go on.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for name, value in made.facts.items():
+        print(f"{name}: {value}")
+    print(f"Wrote {made.path}. In a recipe: skills: {{tree: {made.path}}}")
 
 
 @app.command()

@@ -68,6 +68,8 @@ class Completion:
     note: str | None = None
     numbers: tuple[tuple[str, float], ...] = ()
     """Numbers the data hold about this trace, by column: a reward, a rating, a pass rate."""
+    group: str | None = None
+    """What the rows made from one source share; null stands alone."""
 
 
 @dataclass(frozen=True, slots=True)

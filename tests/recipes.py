@@ -95,6 +95,17 @@ def start_run(recipe: Path, workspace: Path) -> subprocess.Popen[str]:
     )
 
 
+def data_hashes(workspace: Path) -> dict[str, str]:
+    """Every finished artifact's data by its hash; what lies in a manifest beside that (times) may differ."""
+    found = {}
+    for path in sorted((workspace / "artifacts").glob("*/*/manifest.json")):
+        manifest = json.loads(path.read_text())
+        for name, file in manifest["files"].items():
+            if manifest["kind"] != "report":
+                found[f"{manifest['stage']} {name}"] = file["sha256"]
+    return found
+
+
 def json_of(done: subprocess.CompletedProcess[str]) -> Any:
     """What a `--json` call printed; the call must have succeeded."""
     assert done.returncode == 0, done.stderr + done.stdout

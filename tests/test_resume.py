@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.recipes import distill, json_of, small, start_run
+from tests.recipes import data_hashes, distill, json_of, small, start_run
 
 KILL_AFTER = {
     "problems[pool]": "stage_started",
@@ -60,17 +60,6 @@ def run_and_kill(recipe: Path, workspace: Path, stage: str) -> None:
     else:
         pytest.fail(f"the run ended before {stage} was reached")
     process.communicate()
-
-
-def data_hashes(workspace: Path) -> dict[str, str]:
-    """Every finished artifact's data by its hash; what lies in a manifest beside that (times) may differ."""
-    found = {}
-    for path in sorted((workspace / "artifacts").glob("*/*/manifest.json")):
-        manifest = json.loads(path.read_text())
-        for name, file in manifest["files"].items():
-            if manifest["kind"] != "report":
-                found[f"{manifest['stage']} {name}"] = file["sha256"]
-    return found
 
 
 def test_killed_in_every_stage(tmp_path: Path, tiny_folder: Path) -> None:

@@ -43,7 +43,7 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
         try:
             note("run_started", {"run": run.id, "stages": [stage.name for stage in plan.stages]})
             for stage in plan.stages:
-                _carry_out_stage(stage, plan, root, run, note)
+                carry_out_stage(stage, plan, root, run.folder, note)
             _publish(plan.stages[-1], root, run)
             note("run_finished", {"run": run.id})
         except KeyboardInterrupt:
@@ -56,9 +56,10 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
             log.close()
 
 
-def _carry_out_stage(
-    stage: Stage, plan: Plan, root: Path, run: Run, note: Callable[[str, Mapping[str, Any]], None]
+def carry_out_stage(
+    stage: Stage, plan: Plan, root: Path, folder: Path, note: Callable[[str, Mapping[str, Any]], None]
 ) -> None:
+    """Make one artifact; what its process prints goes to `folder`/out.log. Raises as `carry_out` does."""
     job = job_of(stage, plan, root)
 
     def emit(kind: str, values: Mapping[str, Any]) -> None:
@@ -67,7 +68,7 @@ def _carry_out_stage(
             estimate.remember(stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"])
 
     if stage.model:
-        _in_process(job, run, emit)
+        _in_process(job, folder, emit)
         return
     try:
         execute(job, emit)
@@ -76,9 +77,9 @@ def _carry_out_stage(
     except Exception as error:
         if is_full(error, root):
             raise
-        with (run.folder / "out.log").open("a", encoding="utf-8") as out:
+        with (folder / "out.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
-        raise _unexpected(stage.name, f"{type(error).__name__}: {error}", run) from error
+        raise _unexpected(stage.name, f"{type(error).__name__}: {error}", folder) from error
 
 
 def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
@@ -97,10 +98,10 @@ def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
     )
 
 
-def _in_process(job: Job, run: Run, emit: Callable[[str, Mapping[str, Any]], None]) -> None:
+def _in_process(job: Job, logs: Path, emit: Callable[[str, Mapping[str, Any]], None]) -> None:
     """Carry a job out in a process of its own, passing its events on as they come."""
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="distill-job-") as folder, (run.folder / "out.log").open("ab") as out:
+    with tempfile.TemporaryDirectory(prefix="distill-job-") as folder, (logs / "out.log").open("ab") as out:
         path = Path(folder) / "job.json"
         path.write_text(json.dumps(job.as_json()), encoding="utf-8")
         process = subprocess.Popen(
@@ -122,7 +123,7 @@ def _in_process(job: Job, run: Run, emit: Callable[[str, Mapping[str, Any]], Non
                     if kind == "error":
                         error = StageError(f"{job.name}: {event['message']}", event["hint"])
                     elif kind == "crash":
-                        error = _unexpected(job.name, event["what"], run)
+                        error = _unexpected(job.name, event["what"], logs)
                     else:
                         emit(kind, event)
             code = process.wait()
@@ -139,7 +140,7 @@ def _in_process(job: Job, run: Run, emit: Callable[[str, Mapping[str, Any]], Non
     if code in (130, -signal.SIGINT):
         raise KeyboardInterrupt
     if code != 0:
-        raise _unexpected(job.name, f"its process ended with code {code}", run)
+        raise _unexpected(job.name, f"its process ended with code {code}", logs)
 
 
 def _environment(runtime: Mapping[str, Any]) -> dict[str, str]:
@@ -161,10 +162,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _unexpected(stage: str, what: str, run: Run) -> StageError:
+def _unexpected(stage: str, what: str, folder: Path) -> StageError:
     return StageError(
         f"{stage}: failed unexpectedly ({what}). This is a bug in distill-app or in a library it uses.",
-        f"The whole story is in {run.folder / 'out.log'}. Finished work is kept.",
+        f"The whole story is in {folder / 'out.log'}. Finished work is kept.",
     )
 
 

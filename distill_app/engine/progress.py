@@ -54,6 +54,9 @@ class TerminalWatch:
         self._ordinal = (0, len(event["stages"]))
         self._say(f"Run {event['run']}: {len(event['stages'])} stages", "bold")
 
+    def _on_tool_started(self, event: dict[str, Any]) -> None:
+        self._ordinal = (0, len(event["stages"]))
+
     def _on_run_waiting(self, event: dict[str, Any]) -> None:
         self._say(f"Another process is carrying out run {event['run']}; waiting for it.")
 
@@ -88,6 +91,16 @@ class TerminalWatch:
 
     def _on_log(self, event: dict[str, Any]) -> None:
         self._say(f"{event['stage']}: {event['message']}")
+
+    def _on_selection(self, event: dict[str, Any]) -> None:
+        figures = [f"epoch {event['epoch'] + 1}: {event['rows']} rows"]
+        if event["overlap"] is not None:
+            figures.append(f"overlap with the epoch before {event['overlap']:.2f}")
+        if event["capability"] is not None:
+            figures.append(f"capability {event['capability']:.3f}")
+        if event["scored"]:
+            figures.append(f"{event['scored']} rows scored in {event['seconds']:.1f} s")
+        self._say(f"{event['stage']}: {', '.join(figures)}")
 
     def _on_progress(self, event: dict[str, Any]) -> None:
         now = time.monotonic()

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill_app.errors import Fault, RecipeError
 from distill_app.plan import lookup
 from distill_app.plan.fingerprint import fingerprint, of_plan
 from distill_app.plan.lookup import Teacher
 from distill_app.problems import sources
 from distill_app.recipe.model import Choice, ProblemSource, Recipe, Student
+from distill_app.recipe.model import build as typed
 from distill_app.recipe.resolve import Arm
+from distill_app.skills import attribution, labels
+from distill_app.skills import build as build_skills
 from distill_app.students.locate import Located
 
 
@@ -99,29 +103,27 @@ def build(arm: Arm) -> Plan:
     found = lookup.everything(arm)
     student = found.student
 
-    problems = builder.add(
-        "problems",
-        label="pool",
-        options={**_source_options(recipe.pool.problems, found.pool), "check_golds": False},
-        local={"dataset": recipe.pool.problems.dataset},
-        rows=sources.rows_at_most(recipe.pool.problems),
-    )
+    problems = _pool_problems(builder, recipe, found)
     parts = [
-        _pool_part(builder, recipe, student, problems, teacher, augmentation)
+        _pool_part(builder, recipe, found, problems, teacher, augmentation)
         for teacher in found.teachers
         for augmentation in recipe.augmentation
     ]
-    select = _select(builder, recipe, parts)
+    select = _select(builder, recipe, found, problems, parts)
     train = builder.add(
         "train",
         options={
-            "training": dataclasses.asdict(recipe.training),
+            "training": _training_options(recipe, found),
             "epochs": recipe.epochs,
             "seed": recipe.seed,
             "student": _student_options(recipe.student, student),
         },
         inputs={"selection": select},
-        local={"model": recipe.student.model, "revision": recipe.student.revision},
+        local={
+            "model": recipe.student.model,
+            "revision": recipe.student.revision,
+            "labels": recipe.training.skills.labels if recipe.training.skills else None,
+        },
         rows=select.rows,
         work=f"train {student.content_id} x{recipe.epochs}",
     )
@@ -164,7 +166,7 @@ def build(arm: Arm) -> Plan:
             "keep": dataclasses.asdict(recipe.pool.keep),
             "seed": recipe.seed,
             "epochs": recipe.epochs,
-            "training": dataclasses.asdict(recipe.training),
+            "training": _training_options(recipe, found),
             "evaluation": {
                 **{
                     key: getattr(recipe.evaluation, key)
@@ -183,20 +185,85 @@ def build(arm: Arm) -> Plan:
     return Plan(arm, tuple(builder.stages))
 
 
+def skill_tree(arm: Arm, name: str, leaf_items: int) -> Plan:
+    """The plan of `distill-app skills build`: the pool's problems, and a tree made from them by `skills.teacher`.
+
+    `name` is the root's; a cluster of at most `leaf_items` problems is not split. Raises `RecipeError` where the
+    recipe names no teacher for it, or what it names cannot be found.
+    """
+    recipe = arm.recipe
+    if recipe.skills.teacher is None:
+        at = ("skills", "teacher")
+        message = "building a tree asks a teacher for phrases and names, and skills.teacher names none."
+        raise RecipeError([Fault(arm.where(at), ".".join(at), message, "Add one: a map like an entry of `teacher`.")])
+    builder = _Builder()
+    found = lookup.everything(arm)
+    teacher = lookup.teacher(recipe.skills.teacher)
+    module = importlib.import_module(f"distill_app.teachers.{teacher.choice.key}")
+    problems = _pool_problems(builder, recipe, found)
+    builder.add(
+        "skill_tree",
+        options={
+            "version": build_skills.VERSION,
+            "name": name,
+            "leaf_items": leaf_items,
+            "seed": recipe.skills.seed,
+            "embedding": lookup.embedding(recipe.skills.embedding),
+            "teacher": {"backend": teacher.choice.key, "version": _version(module), **teacher.options},
+        },
+        inputs={"problems": problems},
+        local={"teacher": teacher.local, "embedding": recipe.skills.embedding},
+        rows=problems.rows,
+    )
+    return Plan(arm, tuple(builder.stages))
+
+
+def _pool_problems(builder: _Builder, recipe: Recipe, found: lookup.Found) -> Stage:
+    return builder.add(
+        "problems",
+        label="pool",
+        options={**_source_options(recipe.pool.problems, found.pool), "check_golds": False},
+        local={"dataset": recipe.pool.problems.dataset},
+        rows=sources.rows_at_most(recipe.pool.problems),
+    )
+
+
+def needs(recipe: Recipe) -> frozenset[str]:
+    """What has to be known of the rows: what the selector reads, and what other parts of the recipe ask for."""
+    module = _family("selectors", recipe.selector)
+    asked: frozenset[str] = module.NEEDS
+    if hasattr(module, "needs"):
+        asked = module.needs(typed(module.Options, recipe.selector.options))
+    found = set(asked)
+    fixed = recipe.capability.mode == "fixed"
+    if "capability" in found:
+        found |= set() if fixed else {"difficulty", "placement"}
+    if recipe.capability.hold_out == "always":
+        found.add("placement")
+    if recipe.training.skills is not None:
+        found.add("skills")
+    if "placement" in found or recipe.selector.options.get("candidates", "100%") != "100%":
+        found.add("quality")
+    if "answers" in found and recipe.skills.per_skill is not None:
+        found.add("skills")
+    if recipe.pool.keep.max_tokens is not None:
+        found.add("tokens")
+    return frozenset(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The stages of one teacher with one augmentation."""
+    """The stages of one teacher with one augmentation, by role."""
 
     traces: Stage
     verdicts: Stage
-    quality: Stage | None
-    tokens: Stage | None
+    signals: Mapping[str, Stage]
 
 
 def _pool_part(
     builder: _Builder,
     recipe: Recipe,
-    student: Located,
+    found: lookup.Found,
     problems: Stage,
     teacher: Teacher,
     augmentation: Choice,
@@ -233,36 +300,77 @@ def _pool_part(
         rows=rows,
         work="grade",
     )
-    needs = _family("selectors", recipe.selector).NEEDS
-    quality = tokens = None
-    if "quality" in needs:
+    wanted = needs(recipe)
+    student = found.student
+    here = {"model": recipe.student.model, "revision": recipe.student.revision}
+    signals: dict[str, Stage] = {}
+    if "quality" in wanted:
         scorer = _family("quality", recipe.quality)
-        quality = builder.add(
+        signals["quality"] = builder.add(
             "quality",
             label=label,
-            options={
-                "scorer": recipe.quality.key,
-                "version": _version(scorer),
-                **recipe.quality.options,
-            },
+            options={"scorer": recipe.quality.key, "version": _version(scorer), **found.quality.options},
             inputs={"traces": traces, "verdicts": verdicts},
+            local=found.quality.local,
             rows=rows,
             model=scorer.MODEL,
-            work=f"quality {recipe.quality.key}",
+            work=f"quality {recipe.quality.key} {found.quality.options.get('model_content', '')}".strip(),
         )
-    if recipe.pool.keep.max_tokens is not None or "tokens" in needs:
-        tokens = builder.add(
+    if "tokens" in wanted:
+        signals["tokens"] = builder.add(
             "tokens",
             label=label,
             options={"student": student.content_id},
             inputs={"traces": traces},
-            local={"model": recipe.student.model, "revision": recipe.student.revision},
+            local=here,
             rows=rows,
         )
-    return _Part(traces, verdicts, quality, tokens)
+    if "difficulty" in wanted:
+        signals["difficulty"] = builder.add(
+            "difficulty",
+            label=label,
+            options={"student": _student_options(recipe.student, student), **dataclasses.asdict(recipe.difficulty)},
+            inputs={"traces": traces},
+            local=here,
+            rows=rows,
+            work=f"difficulty {student.content_id}",
+        )
+    if "skills" in wanted:
+        signals["skills"] = _skills(builder, recipe, found, traces, label, rows)
+    return _Part(traces, verdicts, signals)
 
 
-def _select(builder: _Builder, recipe: Recipe, parts: Sequence[_Part]) -> Stage:
+def _skills(
+    builder: _Builder, recipe: Recipe, found: lookup.Found, traces: Stage, label: str, rows: int | None
+) -> Stage:
+    settings = recipe.skills
+    options: dict[str, Any] = {"tree": found.tree, "by": settings.by, "version": labels.VERSION}
+    local: dict[str, Any] = {"tree": settings.tree}
+    model = False
+    if settings.by == "teacher" and found.skills_teacher is not None:
+        teacher = found.skills_teacher
+        module = importlib.import_module(f"distill_app.teachers.{teacher.choice.key}")
+        model = module.MODEL
+        options |= {
+            "fan_out": settings.fan_out,
+            "seed": settings.seed,
+            "teacher": {"backend": teacher.choice.key, "version": _version(module), **teacher.options},
+            "version": attribution.VERSION,
+        }
+        local["teacher"] = teacher.local
+    return builder.add(
+        "skills",
+        label=label,
+        options=options,
+        inputs={"traces": traces},
+        local=local,
+        rows=rows,
+        model=model,
+        work=f"skills {settings.by}",
+    )
+
+
+def _select(builder: _Builder, recipe: Recipe, found: lookup.Found, problems: Stage, parts: Sequence[_Part]) -> Stage:
     total = None
     if all(part.traces.rows for part in parts):
         total = sum(part.traces.rows or 0 for part in parts)
@@ -270,28 +378,90 @@ def _select(builder: _Builder, recipe: Recipe, parts: Sequence[_Part]) -> Stage:
     rows = top if isinstance(top, int) else None
     if isinstance(top, str) and total:
         rows = int(total * float(top.rstrip("%")) / 100)
+    wanted = needs(recipe)
+    keep = dataclasses.asdict(recipe.pool.keep)
+    inputs: dict[str, Stage | Sequence[Stage]] = {**_by_role(parts)}
+    settings = recipe.capability
+    if "placement" in wanted:
+        inputs["placement"] = builder.add(
+            "placement",
+            options={
+                "keep": keep,
+                "placement": {"rows": settings.rows, "from_top": settings.from_top, "seed": settings.seed},
+            },
+            inputs={role: inputs[role] for role in ("traces", "verdicts", "quality", "tokens") if role in inputs},
+            rows=settings.rows if isinstance(settings.rows, int) else total and min(100, max(1, total // 50)),
+        )
+    if "answers" in wanted:
+        inputs |= _pool_answers(builder, recipe, found, problems, parts)
+    capability = None
+    if "capability" in wanted:
+        capability = {key: getattr(settings, key) for key in ("mode", "definition", "low", "high", "value")}
+        capability["table"] = found.table
+    dynamic = bool(recipe.selector.options.get("dynamic"))
     return builder.add(
         "select",
         options={
             "selector": recipe.selector.key,
             "version": _version(_family("selectors", recipe.selector)),
             "selector_options": dict(recipe.selector.options),
-            "keep": dataclasses.asdict(recipe.pool.keep),
+            "keep": keep,
             "seed": recipe.seed,
+            "capability": capability,
+            "dynamic": dynamic,
+            "epochs": recipe.epochs if dynamic else None,
+            "max_tokens": recipe.difficulty.max_tokens if dynamic else None,
+            "pool": found.pool,
         },
-        inputs=_by_role(parts),
+        inputs=inputs,
+        local={"table": settings.table, "student": recipe.student.model},
         rows=rows,
     )
+
+
+def _pool_answers(
+    builder: _Builder, recipe: Recipe, found: lookup.Found, problems: Stage, parts: Sequence[_Part]
+) -> dict[str, Stage | Sequence[Stage]]:
+    settings = recipe.skills
+    some = settings.per_skill is not None
+    inputs: dict[str, Stage | Sequence[Stage]] = {"problems": problems}
+    if some:
+        inputs |= {role: stages for role, stages in _by_role(parts).items() if role in ("traces", "skills")}
+    rows = problems.rows * settings.samples if problems.rows and not some else None
+    answers = builder.add(
+        "pool_answers",
+        options={
+            "student": _student_options(recipe.student, found.student),
+            **{
+                key: getattr(settings, key)
+                for key in ("samples", "per_skill", "temperature", "top_p", "max_tokens", "seed")
+            },
+        },
+        inputs=inputs,
+        local={"model": recipe.student.model, "revision": recipe.student.revision},
+        rows=rows,
+        work=f"evaluate base {found.student.content_id}",
+    )
+    verdicts = builder.add(
+        "grade",
+        label="pool answers",
+        options={"limit_seconds": recipe.runtime.grade_seconds},
+        inputs={"rows": answers},
+        rows=rows,
+        work="grade",
+    )
+    return {"answers": answers, "answers_verdicts": verdicts}
 
 
 def _by_role(parts: Sequence[_Part]) -> dict[str, tuple[Stage, ...]]:
     roles = {
         "traces": [part.traces for part in parts],
         "verdicts": [part.verdicts for part in parts],
-        "quality": [part.quality for part in parts if part.quality],
-        "tokens": [part.tokens for part in parts if part.tokens],
     }
-    return {role: tuple(stages) for role, stages in roles.items() if stages}
+    for part in parts:
+        for role, stage in part.signals.items():
+            roles.setdefault(role, []).append(stage)
+    return {role: tuple(stages) for role, stages in roles.items()}
 
 
 def _evaluate(
@@ -333,6 +503,14 @@ def _student_options(student: Student, located: Located) -> dict[str, Any]:
         "system_prompt": student.system_prompt,
         "prompt": student.prompt,
     }
+
+
+def _training_options(recipe: Recipe, found: lookup.Found) -> dict[str, Any]:
+    """The recipe's training, the skill prefix with the content of its labels and not their path."""
+    options = dataclasses.asdict(recipe.training)
+    if options["skills"] is not None:
+        options["skills"]["labels"] = found.labels
+    return options
 
 
 def _source_options(source: ProblemSource, content: str | None) -> dict[str, Any]:

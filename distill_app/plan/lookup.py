@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from distill_app.errors import DistillError, Fault, RecipeError
@@ -12,7 +14,10 @@ from distill_app.problems import sources
 from distill_app.recipe import nodes
 from distill_app.recipe.model import Choice
 from distill_app.recipe.model import build as typed
-from distill_app.recipe.resolve import Arm
+from distill_app.recipe.resolve import Arm, choice_of
+from distill_app.skills import tree as skill_tree
+from distill_app.skills.embed import BAG_OF_WORDS
+from distill_app.store.files import sha256
 from distill_app.students.locate import Located, locate
 from distill_app.teachers import traces
 
@@ -36,6 +41,12 @@ class Found:
     teachers: tuple[Teacher, ...]
     pool: str
     benchmarks: tuple[str, ...]
+    quality: Teacher
+    """The quality scorer: like a teacher, options for the fingerprint and what is local."""
+    tree: str
+    skills_teacher: Teacher | None
+    table: str | None
+    labels: str | None
 
 
 def everything(arm: Arm) -> Found:
@@ -55,23 +66,62 @@ def everything(arm: Arm) -> Found:
     teachers = []
     for index, choice in enumerate(recipe.teacher):
         key = next((key for key in ("model", "path") if key in choice.options), "name")
-        teachers.append(look(("teacher", index, key), partial(_teacher, choice)))
+        teachers.append(look(("teacher", index, key), partial(teacher, choice)))
     benchmarks = [
         look(("evaluation", "benchmarks", index), partial(sources.content_id, benchmark))
         for index, benchmark in enumerate(recipe.evaluation.benchmarks)
     ]
-    if faults or student is None or pool is None:
+    rated_by: tuple[str, ...] = ("model",) if "model" in recipe.quality.options else ("scorer",)
+    if "teacher" in recipe.quality.options:
+        rated_by = ("teacher", "model")
+    scorer = look(("quality", *rated_by), partial(_scorer, arm))
+    tree = look(("skills", "tree"), partial(_tree, recipe.skills.tree))
+    asked = recipe.skills.teacher
+    skills_teacher = look(("skills", "teacher"), partial(teacher, asked)) if asked else None
+    if faults or student is None or pool is None or scorer is None or tree is None:
         raise RecipeError(faults)
+    prefix = recipe.training.skills
     return Found(
         student,
         tuple(teacher for teacher in teachers if teacher is not None),
         pool,
         tuple(content for content in benchmarks if content is not None),
+        scorer,
+        tree,
+        skills_teacher,
+        _hash(recipe.capability.table),
+        _hash(prefix.labels if prefix else None),
     )
 
 
-def _teacher(choice: Choice) -> Teacher:
-    """Paths and model names are local; their content is what counts."""
+def _tree(source: str) -> str:
+    return skill_tree.content_id(skill_tree.load(source).tree)
+
+
+def _hash(path: str | None) -> str | None:
+    """The content of a file that a recipe names; its checks have found it."""
+    return None if path is None else f"sha256:{sha256(Path(path))}"
+
+
+def _scorer(arm: Arm) -> Teacher:
+    """The quality scorer, its model by content; a judge's teacher likewise."""
+    scorer = teacher(arm.recipe.quality)
+    asked = arm.resolved["quality"].get("teacher")
+    if asked is None:
+        return scorer
+    judge = teacher(choice_of("teacher", asked))
+    version = importlib.import_module(f"distill_app.teachers.{judge.choice.key}").VERSION
+    options = {**scorer.options, "teacher": {"backend": judge.choice.key, "version": version, **judge.options}}
+    return Teacher(scorer.choice, options, {**scorer.local, "teacher": judge.local})
+
+
+def embedding(name: str) -> str:
+    """What tells an encoder from every other: its content, or the name of the one that is no model."""
+    return name if name == BAG_OF_WORDS else locate(name, None).content_id
+
+
+def teacher(choice: Choice) -> Teacher:
+    """A teacher by content: paths and model names are local."""
     options = dict(choice.options)
     if "model" in options:
         local = {"model": options.pop("model"), "revision": options.pop("revision")}

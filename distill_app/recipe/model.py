@@ -80,6 +80,52 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """How difficulty is scored: the recipe's `difficulty`."""
+
+    max_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    mode: Literal["anchors", "population", "fixed"]
+    definition: Literal["mean_inverse_cppl", "minus_mean_ln_cppl", "inverse_mean_cppl"]
+    low: float
+    high: float
+    value: float | None
+    table: str | None
+    rows: int | str | None
+    from_top: str
+    seed: int
+    hold_out: Literal["needed", "always"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skills:
+    tree: str
+    by: Literal["labels", "teacher"]
+    teacher: Choice | None
+    fan_out: int
+    samples: int
+    per_skill: int | None
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+    embedding: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillPrefix:
+    """Skill-aware fine-tuning: how a row's chains are written at the start of its target."""
+
+    depth: int | None
+    drop_short: bool
+    place: Literal["before", "inside_think"]
+    labels: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     rank: int
     alpha: float
@@ -98,6 +144,7 @@ class Training:
     max_grad_norm: float
     max_length: int
     group_by_length: bool
+    skills: SkillPrefix | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +164,7 @@ class Runtime:
     device: Literal["auto", "cpu", "cuda"]
     threads: int | None
     sample_rows: int
+    score_tokens: int
     train_rows: int | None
     checkpoint_steps: int
     grade_workers: int | None
@@ -137,6 +185,9 @@ class Recipe:
     pool: Pool
     augmentation: tuple[Choice, ...]
     quality: Choice
+    difficulty: Scoring
+    capability: Capability
+    skills: Skills
     selector: Choice
     epochs: int
     training: Training

@@ -112,10 +112,19 @@ def combinations(root: Node) -> tuple[Node, list[tuple[str, list[Assignment]]], 
         for (name, node), value in zip(axes, choice, strict=True):
             key = node.key or node.position
             parts = tuple(name.split("."))
-            assignments.append(Assignment(parts, replace(value, key=key), (key,) * len(parts)))
+            for below, leaf in _entries(value):
+                path = (*parts, *below)
+                assignments.append(Assignment(path, replace(leaf, key=leaf.key or key), (key,) * len(path)))
         label = " ".join(f"{name}={flow(nodes.plain(v))}" for (name, _), v in zip(axes, choice, strict=True))
         arms.append((label, assignments))
     return root, arms, []
+
+
+def _entries(node: Node) -> list[tuple[tuple[str, ...], Node]]:
+    """A map's keys one by one, so that in a matrix it merges key by key, as with `extends`; else the value itself."""
+    if not isinstance(node.value, dict) or not node.value:
+        return [((), node)]
+    return [((key,), child) for key, child in node.value.items()]
 
 
 def _matrix_faults(name: str, node: Node) -> list[Fault]:

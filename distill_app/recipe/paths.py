@@ -10,6 +10,7 @@ from typing import Any
 
 from distill_app.errors import Position
 from distill_app.recipe import nodes
+from distill_app.recipe.defaults import BUILTIN
 from distill_app.recipe.extends import nearest_file
 from distill_app.recipe.nodes import Node, Path
 
@@ -42,6 +43,11 @@ def make_absolute(root: Node, data: Any) -> list[Place]:
             if value.startswith(("./", "../", "/", "~")) or value in (".", "..") or os.path.isdir(target):
                 holder[key] = target
                 places.append(Place(path, target, "folder"))
+    for path, holder, key in _file_slots(data):
+        value = holder.get(key)
+        if isinstance(value, str) and value and not value.startswith(BUILTIN):
+            holder[key] = absolute(value, nodes.where(root, path))
+            places.append(Place(path, holder[key], "file"))
     for path, holder, key in _trace_slots(data):
         value = holder.get(key)
         if isinstance(value, str) and value:
@@ -106,13 +112,35 @@ def _model_slots(data: Any) -> Iterator[Slot]:
     for part in ("student", "quality", "selector"):
         if isinstance(data.get(part), dict):
             yield (part, "model"), data[part], "model"
-    for index, item in _maps(data.get("teacher")):
-        yield ("teacher", index, "model"), item, "model"
+    for path, item in teachers(data):
+        yield (*path, "model"), item, "model"
+    skills = data.get("skills")
+    if isinstance(skills, dict) and skills.get("embedding") != "bag_of_words":
+        yield ("skills", "embedding"), skills, "embedding"
 
 
 def _trace_slots(data: Any) -> Iterator[Slot]:
+    for path, item in teachers(data):
+        yield (*path, "path"), item, "path"
+
+
+def _file_slots(data: Any) -> Iterator[Slot]:
+    for path, key in ((("skills",), "tree"), (("capability",), "table"), (("training", "skills"), "labels")):
+        holder = data
+        for part in path:
+            holder = _child(holder, part)
+        if isinstance(holder, dict):
+            yield (*path, key), holder, key
+
+
+def teachers(data: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every teacher that a completed recipe names: those of the pool, and those who rate or attribute."""
     for index, item in _maps(data.get("teacher")):
-        yield ("teacher", index, "path"), item, "path"
+        yield ("teacher", index), item
+    for part in ("quality", "skills"):
+        item = _child(data.get(part), "teacher")
+        if isinstance(item, dict):
+            yield (part, "teacher"), item
 
 
 def _child(value: Any, key: str) -> Any:

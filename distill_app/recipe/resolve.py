@@ -10,7 +10,7 @@ from typing import Any
 
 from distill_app.errors import Fault, Position, RecipeError
 from distill_app.recipe import bundled, checks, defaults, extends, nodes, overrides, paths, schema, validate
-from distill_app.recipe.model import Recipe, build
+from distill_app.recipe.model import Choice, Recipe, build
 from distill_app.recipe.nodes import Node
 from distill_app.recipe.schema import FAMILIES, Schemas
 
@@ -86,7 +86,15 @@ def typed(resolved: dict[str, Any]) -> Recipe:
         "teacher": [_choice("teacher", item) for item in resolved["teacher"]],
         "augmentation": [_choice("augmentation", item) for item in resolved["augmentation"]],
     }
-    return build(Recipe, {**resolved, **parts})
+    skills = dict(resolved["skills"])
+    if skills["teacher"] is not None:
+        skills["teacher"] = _choice("teacher", skills["teacher"])
+    return build(Recipe, {**resolved, **parts, "skills": skills})
+
+
+def choice_of(part: str, item: dict[str, Any]) -> Choice:
+    """A resolved map of a selector, teacher, augmentation or scorer as a `Choice`."""
+    return build(Choice, _choice(part, item))
 
 
 def _choice(part: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -135,7 +135,8 @@ class _Explainer:
             if "default" in known:
                 return message, f"Write a value, or leave the key out to take {short(known['default'])}."
             return message, self.example(known)
-        if len(path) <= 2 and path[:1] and path[0] in FAMILIES and not isinstance(value, dict):
+        entry = len(path) == 1 or (len(path) == 2 and isinstance(path[1], int))
+        if entry and path[0] in FAMILIES and not isinstance(value, dict):
             return message, self.member_example(str(path[0]), value)
         if isinstance(value, str):
             if "boolean" in types and value.lower() in _YES | _NO:
@@ -148,6 +149,8 @@ class _Explainer:
         if isinstance(value, float) and "integer" in types:
             return message, f"The nearest valid value is {_nearest_whole(value, spec)}."
         if "string" in types and isinstance(value, int | float):
+            if spec.get("pattern", "").endswith("%$"):
+                return message, f"Write {short(value)}% for that share."
             return message, f'Put it in quotes: "{short(value)}".'
         if "array" in types and not isinstance(value, dict | list):
             return message, f"Write it as a list: [{short(value)}]."

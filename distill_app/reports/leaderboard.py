@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
     from distill_app.reports.result import Row
 
+WIDTH = 100
 METRICS = ("avg", "pass", "maj")
-NOT_DISTINGUISHABLE = "not distinguishable from base"
 UNTRAINED = "untrained"
+RUNS_SHOWN = 6
+"""Single runs that are shown below the arms unasked: more of them push the arms off the screen."""
 
 
 def rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -20,16 +23,20 @@ def rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
 
     By benchmark, then metric (avg, pass, maj; k ascending), then the untrained student, then score from high to
     low, then run. Runs that measured an identical untrained student share one line for it; students that differ,
-    or were measured differently, keep a line each.
+    or were measured differently, keep a line each. A row of an earlier version, which has no label, gets its selector.
     """
     trained: list[Row] = []
     bases: dict[tuple[Any, ...], Row] = {}
     for result in results:
-        trained += [cast("Row", dict(row)) for row in result["rows"]]
-        for row in result["base_rows"]:
+        trained += [_labelled(row) for row in result["rows"]]
+        for row in map(_labelled, result["base_rows"]):
             key = tuple(value for name, value in row.items() if name not in {"run", "recipe", "seed", "seconds"})
-            bases.setdefault(key, cast("Row", dict(row)))
+            bases.setdefault(key, row)
     return sorted([*bases.values(), *trained], key=_place)
+
+
+def _labelled(row: Mapping[str, Any]) -> Row:
+    return cast("Row", {**row, "label": row.get("label", row["selector"])})
 
 
 def _place(row: Row) -> tuple[Any, ...]:
@@ -39,17 +46,21 @@ def _place(row: Row) -> tuple[Any, ...]:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """The gain in words: "better than base", "worse than base", or "not distinguishable from base".
+    """The gain in words: "better than base", "worse than base", or "not distinguishable from base"; empty without."""
+    words = finding(row["gain"], row.get("gain_ci_low"), row.get("gain_ci_high"))
+    return words and f"{words} {'than' if words in ('better', 'worse') else 'from'} base"
 
-    Empty where there is no base. A gain whose 95 % interval covers 0, or that has no interval (one problem), is
-    not distinguishable.
+
+def finding(difference: float | None, low: float | None, high: float | None) -> str:
+    """A difference in words: "better", "worse" or "not distinguishable"; empty where there is none.
+
+    A difference whose 95 % interval covers 0, or that has no interval (one problem), is not distinguishable.
     """
-    if row["gain"] is None:
+    if difference is None:
         return ""
-    low, high = row["gain_ci_low"], row["gain_ci_high"]
     if low is None or high is None or low <= 0.0 <= high:
-        return NOT_DISTINGUISHABLE
-    return "better than base" if low > 0.0 else "worse than base"
+        return "not distinguishable"
+    return "better" if low > 0.0 else "worse"
 
 
 def percent(value: float | None) -> str:
@@ -59,19 +70,27 @@ def percent(value: float | None) -> str:
 
 def score_text(row: Mapping[str, Any]) -> str:
     """The score with its interval, in percent: "41.2 [35.0, 47.5]"."""
-    if row["ci_low"] is None:
-        return f"{percent(row['score'])} (1 problem)"
-    return f"{percent(row['score'])} [{percent(row['ci_low'])}, {percent(row['ci_high'])}]"
+    return interval_text(row["score"], row["ci_low"], row["ci_high"])
+
+
+def interval_text(score: float, low: float | None, high: float | None) -> str:
+    """A score with its interval, in percent; one problem has none."""
+    if low is None:
+        return f"{percent(score)} (1 problem)"
+    return f"{percent(score)} [{percent(low)}, {percent(high)}]"
 
 
 def gain_text(row: Mapping[str, Any]) -> str:
     """The gain with its interval, in points: "+3.1 [-0.8, +7.0]"; "-" without a base."""
-    if row["gain"] is None:
+    return points_text(row["gain"], row.get("gain_ci_low"), row.get("gain_ci_high"))
+
+
+def points_text(difference: float | None, low: float | None, high: float | None) -> str:
+    """A difference with its interval, in points; "-" for none."""
+    if difference is None:
         return "-"
-    text = f"{row['gain'] * 100:+.1f}"
-    if row["gain_ci_low"] is None:
-        return text
-    return f"{text} [{row['gain_ci_low'] * 100:+.1f}, {row['gain_ci_high'] * 100:+.1f}]"
+    text = f"{difference * 100:+.1f}"
+    return text if low is None or high is None else f"{text} [{low * 100:+.1f}, {high * 100:+.1f}]"
 
 
 def render(board: Sequence[Row]) -> Table:
@@ -103,9 +122,9 @@ def render(board: Sequence[Row]) -> Table:
             previous = group
         untrained = row["selector"] == UNTRAINED
         table.add_row(
-            UNTRAINED
+            row["label"]
             if untrained
-            else escape(f"{row['selector']}, seed {row['seed']}\n{row['recipe']} {row['run'][-6:]}"),
+            else escape(f"{row['label']}, seed {row['seed']}\n{row['recipe']} {row['run'][-6:]}"),
             escape(score_text(row)),
             "" if untrained else escape(f"{gain_text(row)}\n{verdict(row)}"),
             str(row["n_problems"]),
@@ -116,11 +135,37 @@ def render(board: Sequence[Row]) -> Table:
 
 def as_text(board: Sequence[Row]) -> str:
     """The table of `render` as plain text, 100 columns wide."""
+    return printed(render(board), WIDTH) if board else "No finished runs yet. Start one: distill-app run quickstart"
+
+
+def text(results: Sequence[Mapping[str, Any]], *, with_arms: bool = False, with_runs: bool = False) -> str:
+    """The leaderboard of these results: arms, then single runs.
+
+    Where neither is asked for: the arms where there are two runs or more, the single runs where there are at most
+    `RUNS_SHOWN`.
+    """
+    from distill_app.reports import arms, arms_text
+
+    unasked = not with_arms and not with_runs
+    found = arms.arms(results) if with_arms or (unasked and len(results) > 1) else []
+    parts = [arms_text.as_text(found)] if found else []
+    if with_runs or not found or (unasked and len(results) <= RUNS_SHOWN):
+        parts.append(as_text(rows(results)))
+    elif unasked:
+        parts.append(f"{len(results)} runs, each by itself with pass@k and maj@k: distill-app leaderboard --runs")
+    earlier = sum("arm" not in result for result in results)
+    if found and earlier:
+        parts.append(
+            f"{earlier} runs of an earlier version are in no arm: issue their command again to report them anew."
+        )
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def printed(shown: RenderableType, width: int) -> str:
+    """Something of rich's as plain text."""
     from rich.console import Console
 
-    if not board:
-        return "No finished runs yet. Start one: distill-app run quickstart"
-    console = Console(width=100, highlight=False, force_terminal=False, no_color=True)
+    console = Console(width=width, highlight=False, force_terminal=False, no_color=True)
     with console.capture() as capture:
-        console.print(render(board))
+        console.print(shown)
     return capture.get()

@@ -9,6 +9,8 @@ from typing import Any
 
 from distill_app.reports.leaderboard import gain_text, percent, score_text, verdict
 
+TABLE_ROWS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
@@ -54,12 +56,14 @@ def render(
     Every text that comes from data is escaped, so that a question with pipes, headings or HTML in it stays text.
     """
     sections = [
-        f"# {escape(result['recipe'])}: {escape(result['selector'])}, seed {result['seed']}",
+        f"# {escape(result['recipe'])}: {escape(result['label'])}, seed {result['seed']}",
         escape(description) if description else "",
         _what(result, student, teachers),
         "## Scores",
         _scores(result),
         *(f"![{escape(figure.alt)}]({figure.file})" for figure in figures),
+        "## Selection",
+        *_selection(result["selection"]),
         "## Counts",
         "\n".join(_nested(result["counts"])) or "None were recorded.",
         "## Example answers",
@@ -89,7 +93,7 @@ def _what(result: Mapping[str, Any], student: str, teachers: Sequence[Teacher]) 
         kind = "a program that writes worked solutions, not a language model" if teacher.program else "a model"
         detail = f"; {escape(teacher.description)}" if teacher.description else ""
         lines.append(f"- Teacher: {escape(teacher.name)} ({kind}{detail})")
-    lines.append(f"- Selector: {escape(result['selector'])}")
+    lines.append(f"- Selector: {escape(result['label'])}")
     return "\n".join(lines)
 
 
@@ -126,16 +130,63 @@ def _change(base: Mapping[str, Any] | None, row: Mapping[str, Any], share: str) 
     return f"{percent(base[share])} to {percent(row[share])}" if base else percent(row[share])
 
 
+def _selection(selection: Mapping[str, Any]) -> list[str]:
+    """What the selector said of its ranking: single figures as a list, lists of records as tables, epochs last."""
+    facts: Mapping[str, Any] = selection["facts"]
+    single = {name: value for name, value in facts.items() if not _is_table(value) and name != "label"}
+    lines = [f"- Rows kept: {selection['rows']:,}"]
+    if selection["reads"]:
+        lines.append(f"- Signals read: {escape(', '.join(selection['reads']))}")
+    if selection["capability"] is not None:
+        lines += ["- Capability of the student (every definition of it is inferred):"]
+        lines += _nested(selection["capability"], 1)
+    sections = ["\n".join([*lines, *_nested(single)])]
+    for name, value in facts.items():
+        if _is_table(value):
+            sections.append(f"{escape(name)}:\n\n{_table(value)}")
+    if selection["epochs"]:
+        epochs = [
+            {"epoch": epoch["epoch"] + 1, **{key: epoch[key] for key in _EPOCH_COLUMNS}}
+            for epoch in selection["epochs"]
+        ]
+        sections.append(f"By epoch (overlap: rows in common with the epoch before, Jaccard):\n\n{_table(epochs)}")
+    return sections
+
+
+_EPOCH_COLUMNS = ("rows", "scored", "seconds", "capability", "overlap")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = list(rows[0])
+    lines = ["| " + " | ".join(map(escape, names)) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_figure(row.get(name)) for name in names) + " |" for row in rows[:TABLE_ROWS]]
+    more = [f"\n{len(rows) - TABLE_ROWS:,} more rows are in result.json."] if len(rows) > TABLE_ROWS else []
+    return "\n".join([*lines, *more])
+
+
+def _figure(value: object) -> str:
+    """A value in few characters: whole numbers with commas, others with four figures, none as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return escape(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
 def _nested(values: Mapping[str, Any], depth: int = 0) -> list[str]:
     lines = []
     for name, value in values.items():
         head = f"{'  ' * depth}- {escape(name)}"
         if isinstance(value, Mapping):
             lines += [f"{head}:", *_nested(value, depth + 1)] if value else [f"{head}: none"]
-        elif isinstance(value, int) and not isinstance(value, bool):
-            lines.append(f"{head}: {value:,}")
+        elif isinstance(value, list | tuple):
+            lines.append(f"{head}: {', '.join(map(_figure, value)) or 'none'}")
         else:
-            lines.append(f"{head}: {escape(value)}")
+            lines.append(f"{head}: {_figure(value)}")
     return lines
 
 

@@ -10,9 +10,10 @@ from distill_app.errors import StageError
 from distill_app.evaluation import metrics, statistics
 from distill_app.records import Sample, Verdict
 
-VERSION = 1
+VERSION = 2
 UNTRAINED = "untrained"
 """What stands in the `selector` column of the student before training."""
+UNTRAINED_LABEL = "Untrained"
 
 
 class Row(TypedDict):
@@ -21,6 +22,7 @@ class Row(TypedDict):
     run: str
     recipe: str
     selector: str
+    label: str
     seed: int
     benchmark: str
     metric: str
@@ -40,17 +42,35 @@ class Row(TypedDict):
     seconds: float
 
 
+class PerProblem(TypedDict):
+    """avg@k by problem, problems sorted by id: what pairs one run with another. `untrained` is null without a base."""
+
+    metric: str
+    problems: list[str]
+    untrained: list[float] | None
+    trained: list[float]
+
+
 class Result(TypedDict):
-    """A whole `result.json`."""
+    """A whole `result.json`.
+
+    `label` is what a person reads instead of `selector`. `arm` is shared by runs that differ in seed alone, `setting`
+    by runs that differ in seed and selector alone. `selection` holds `selection.json` and the epochs of a dynamic one.
+    """
 
     version: int
     run: str
     recipe: str
     selector: str
+    label: str
     seed: int
+    arm: str
+    setting: str
     status: str
     rows: list[Row]
     base_rows: list[Row]
+    per_problem: dict[str, PerProblem]
+    selection: dict[str, Any]
     counts: dict[str, Any]
     timings: dict[str, float]
     settings: dict[str, Any]
@@ -85,7 +105,10 @@ def build(
     run: str,
     recipe: str,
     selector: str,
+    label: str,
     seed: int,
+    arm: str,
+    setting: str,
     status: str,
     trained: Sequence[Measured],
     base: Sequence[Measured],
@@ -93,6 +116,7 @@ def build(
     k: Sequence[int],
     train_tokens: int,
     seconds: float,
+    selection: Mapping[str, Any],
     counts: Mapping[str, Any],
     timings: Mapping[str, float],
     settings: Mapping[str, Any],
@@ -107,6 +131,7 @@ def build(
     before = {entry.benchmark: _table(entry) for entry in base}
     rows: list[Row] = []
     base_rows: list[Row] = []
+    per_problem: dict[str, PerProblem] = {}
     remarks = list(notes)
     shared = {"run": run, "recipe": recipe, "seed": seed}
     for entry in trained:
@@ -118,10 +143,17 @@ def build(
                 "Evaluate both students with the same recipe; see the evaluate stages of the run.",
             )
         base_values = None if base_table is None else dict(_values(base_table, samples, k))
+        average = ("avg", samples)
+        per_problem[entry.benchmark] = {
+            "metric": f"avg@{samples}",
+            "problems": list(table.problems),
+            "untrained": None if base_values is None else base_values[average],
+            "trained": dict(_values(table, samples, ()))[average],
+        }
         for key, values in _values(table, samples, k):
             rows.append(
                 _row(
-                    {**shared, "selector": selector, "train_tokens": train_tokens, "seconds": seconds},
+                    {**shared, "selector": selector, "label": label, "train_tokens": train_tokens, "seconds": seconds},
                     entry.benchmark,
                     key,
                     table,
@@ -136,7 +168,7 @@ def build(
                 )
     for entry in base:
         table = before[entry.benchmark]
-        empty = {**shared, "selector": UNTRAINED, "train_tokens": 0, "seconds": 0.0}
+        empty = {**shared, "selector": UNTRAINED, "label": UNTRAINED_LABEL, "train_tokens": 0, "seconds": 0.0}
         base_rows += [
             _row(empty, entry.benchmark, key, table, values, None) for key, values in _values(table, samples, k)
         ]
@@ -145,10 +177,15 @@ def build(
         "run": run,
         "recipe": recipe,
         "selector": selector,
+        "label": label,
         "seed": seed,
+        "arm": arm,
+        "setting": setting,
         "status": status,
         "rows": rows,
         "base_rows": base_rows,
+        "per_problem": per_problem,
+        "selection": dict(selection),
         "counts": dict(counts),
         "timings": dict(timings),
         "settings": dict(settings),
@@ -203,6 +240,7 @@ def _row(
         "run": shared["run"],
         "recipe": shared["recipe"],
         "selector": shared["selector"],
+        "label": shared["label"],
         "seed": shared["seed"],
         "benchmark": benchmark,
         "metric": f"{key[0]}@{key[1]}",

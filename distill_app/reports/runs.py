@@ -9,7 +9,7 @@ from distill_app.store.runs import Run, all_runs, read_events
 
 
 def summaries(root: Path) -> list[dict[str, Any]]:
-    """`{run, recipe, label, selector, seed, state, started, seconds}` for every run, oldest first.
+    """`{run, recipe, label, selector, selector_label, seed, state, started, seconds}` for every run, oldest first.
 
     `started` is seconds since 1970 of the first event, `seconds` the time spent in finished stages.
     """
@@ -25,11 +25,23 @@ def summary(run: Run) -> dict[str, Any]:
         "recipe": lock.get("recipe"),
         "label": lock.get("label"),
         "selector": lock.get("selector"),
+        "selector_label": _selector_label(run, lock.get("selector")),
         "seed": lock.get("seed"),
         "state": run.state(),
         "started": events[0]["time"] if events else None,
         "seconds": round(sum(e["seconds"] for e in events if e["type"] == "stage_finished"), 1),
     }
+
+
+def _selector_label(run: Run, selector: str | None) -> str | None:
+    """What a person reads of the run's selector; whether it is dynamic is known once the run has finished."""
+    from distill_app.reports import selections
+
+    if selector is None:
+        return None
+    result = run.result() or {}
+    found: str = result.get("label") or selections.label_of(selector)
+    return found
 
 
 def details(run: Run) -> dict[str, Any]:
@@ -68,11 +80,13 @@ def as_text(found: list[dict[str, Any]]) -> str:
     """A table of runs for the terminal."""
     if not found:
         return "No runs yet. Start one: distill-app run quickstart"
-    lines = [f"{'run':<22}  {'state':<11}  {'selector':<11} {'seed':>5}  {'work':>8}  recipe"]
+    width = max(len("selector"), *(len(entry["selector_label"] or "?") for entry in found))
+    lines = [f"{'run':<22}  {'state':<11}  {'selector':<{width}} {'seed':>5}  {'work':>8}  recipe"]
     for entry in found:
         label = f" ({entry['label']})" if entry["label"] else ""
+        selector = entry["selector_label"] or "?"
         lines.append(
-            f"{entry['run']:<22}  {entry['state']:<11}  {entry['selector'] or '?':<11} {entry['seed']!s:>5}  "
+            f"{entry['run']:<22}  {entry['state']:<11}  {selector:<{width}} {entry['seed']!s:>5}  "
             f"{entry['seconds']:>6.0f} s  {entry['recipe'] or '?'}{label}"
         )
     return "\n".join(lines)

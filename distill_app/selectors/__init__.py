@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SIGNALS: Mapping[str, str] = {
     "quality": "signal `quality`: the scorer's number, as it is",
-    "difficulty": "signals `nll` (ln CPPL), `nll_alone` (ln PPL), `rank_sum` and `tokens`, under the student",
+    "difficulty": "signals `nll` (ln CPPL), `nll_alone` (ln PPL), `rank_sum` and `tokens_scored`, under the student",
     "tokens": "signal `tokens`: length of the trace in tokens of the student",
     "capability": "`Candidates.capability`, by the placement test; its rows are no candidates",
     "skills": "`Candidates.skills`: the chains of each row through the skill tree",
@@ -74,7 +74,7 @@ class Candidates:
     epochs: int = 1
 
     def __post_init__(self) -> None:
-        columns = [self.ids, self.problem_ids, *self.signals.values()]
+        columns: list[Any] = [self.ids, self.problem_ids, *self.signals.values()]
         columns += [column for column in (self.groups, self.skills) if len(column)]
         lengths = {len(column) for column in columns}
         if len(lengths) != 1:

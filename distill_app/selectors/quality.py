@@ -1,19 +1,25 @@
-"""The candidates of highest quality; equals in an order drawn from the seed and the row's id."""
+"""The candidates of highest quality [paper, DMC: its baseline]; equals drawn from the seed and the row's id."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
 
 VERSION = 1
+LABEL = "Quality"
 NEEDS: frozenset[str] = frozenset({"quality"})
+DYNAMIC = False
+"""Quality depends on the trace alone: the student's learning does not change it [paper, DMC]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    top: str | int
+    top: int | str
     per_problem: int | None
+    unit: Literal["row", "group"]
+    dynamic: bool
 
 
 def rank(pool: Candidates, options: Options, seed: int) -> Ranking:  # noqa: ARG001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from distill_app import seeds
@@ -22,6 +23,11 @@ FILE = "samples.parquet"
 
 def run(stage: Context) -> Summary:
     """Write samples.parquet: k answers a problem, each with its own seed and finish reason."""
+    return answer(stage, rows.read(stage.input("problems") / problems.FILE, Problem))
+
+
+def answer(stage: Context, asked: Sequence[Problem]) -> Summary:
+    """Have the stage's student answer these problems, and write samples.parquet."""
     options: dict[str, Any] = dict(stage.options)
     student = options["student"]
     devices.set_threads(stage.runtime.threads)
@@ -32,7 +38,6 @@ def run(stage: Context) -> Summary:
     template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
     for note in template.check().notes:
         stage.log(note)
-    asked = rows.read(stage.input("problems") / problems.FILE, Problem)
     draws = [
         (problem, number, seeds.derive(options["seed"], problem.id, number))
         for problem in asked

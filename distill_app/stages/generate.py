@@ -13,7 +13,7 @@ from distill_app.stages import Context, Summary, problems
 from distill_app.store import rows
 from distill_app.store.files import write_json
 
-VERSION = 1
+VERSION = 2
 MODEL = False  # the teacher's own MODEL decides: see plan.graph
 FILE = "traces.parquet"
 
@@ -99,4 +99,6 @@ def _trace(request: Request, answer: Completion, teacher: str, augmentation: str
         tokens=answer.tokens,
         note=answer.note,
         skills=request.problem.skills,
+        numbers=answer.numbers,
+        group=answer.group,
     )

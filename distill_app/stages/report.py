@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.evaluation import grading
-from distill_app.records import Decision, Quality, Sample, Trace, Verdict
-from distill_app.reports import markdown, plots, result
+from distill_app.plan.fingerprint import fingerprint
+from distill_app.records import Decision, Quality, Sample, Trace, TraceSkills, Verdict
+from distill_app.reports import markdown, plots, result, selections
 from distill_app.stages import Context, Summary, evaluate, grade, quality, select
 from distill_app.store import rows
 from distill_app.store.files import write_json
 
-VERSION = 1
+VERSION = 2
 MODEL = False
 EXAMPLES = 4
 """Benchmark problems shown in the report: those where the two students' answers differ come first."""
@@ -33,11 +34,16 @@ def run(stage: Context) -> Summary:
     train = manifests[stage.input("train")]
     base, trained = (_measured(stage, role) for role in ("base", "trained"))
     evaluation = options["evaluation"]
+    selection = _selection(stage)
+    arm, setting = _arm(stage, manifests)
     found = result.build(
         run="",
         recipe=options["recipe"],
         selector=options["selector"]["name"],
+        label=selections.label(selection["label"], dynamic=selection["dynamic"]),
         seed=options["seed"],
+        arm=arm,
+        setting=setting,
         status="finished",
         trained=trained,
         base=base,
@@ -45,19 +51,20 @@ def run(stage: Context) -> Summary:
         k=evaluation["k"],
         train_tokens=train["facts"]["train_tokens"],
         seconds=round(sum(timings.values()), 3),
+        selection=selection,
         counts=_counts(stage, manifests, train),
         timings=timings,
         settings={
             "student": options["student"],
             "teachers": {teacher["name"]: teacher["backend"] for teacher in options["teachers"]},
             "augmentations": ", ".join(options["augmentations"]),
-            **{key: options[key] for key in ("selector", "keep", "epochs", "training", "evaluation")},
+            **{key: options[key] for key in ("quality", "selector", "keep", "epochs", "training", "evaluation")},
             "training_device": train["facts"]["device"],
             "training_dtype": f"{train['facts']['dtype']} ({train['facts']['dtype_why']})",
             "template": train["facts"]["template"],
             "label": options["label"],
         },
-        notes=_notes(manifests),
+        notes=[*selections.warnings(selection), *_notes(manifests)],
     )
     write_json(stage.folder / "result.json", found)
     figures = _figures(stage, found)
@@ -71,6 +78,43 @@ def run(stage: Context) -> Summary:
     )
     (stage.folder / "report.md").write_text(text, encoding="utf-8")
     return Summary(len(found["rows"]))
+
+
+def _selection(stage: Context) -> dict[str, Any]:
+    """What the selector said of its ranking, and what dynamic selection chose before each epoch, without the rows."""
+    facts = json.loads((stage.input("selection") / select.FACTS).read_text(encoding="utf-8"))
+    epochs = [
+        {key: value for key, value in epoch.items() if key not in ("ids", "scores")} | {"warnings": epoch["warnings"]}
+        for epoch in selections.epochs(stage.input("train"))
+    ]
+    return {
+        "dynamic": bool(facts["plan"]["epochs"]),
+        **{key: facts[key] for key in ("label", "rows", "reads", "capability", "facts", "warnings")},
+        "epochs": epochs,
+    }
+
+
+def _arm(stage: Context, manifests: dict[Path, Any]) -> tuple[str, str]:
+    """What runs that differ in seed alone share, and what runs share that differ in seed and selector alone."""
+    selection, train = manifests[stage.input("selection")], manifests[stage.input("train")]
+    chosen: dict[str, Any] = selection["options"]
+    shared = {
+        "recipe": stage.options["recipe"],
+        "keep": chosen["keep"],
+        "size": {key: chosen["selector_options"].get(key) for key in ("top", "per_problem", "unit")},
+        "pool": {role: selection["inputs"][role] for role in ("traces", "verdicts")},
+        "train": [train["version"], _seedless(train["options"])],
+        "evaluation": stage.options["evaluation"],
+        "base": [
+            manifests[folder]["fingerprint"] for folder in (*stage.inputs["base"], *stage.inputs["base_verdicts"])
+        ],
+    }
+    whole = {**shared, "select": [selection["version"], _seedless(chosen), selection["inputs"]]}
+    return fingerprint("arm", VERSION, whole, {}), fingerprint("setting", VERSION, shared, {})
+
+
+def _seedless(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != "seed"}
 
 
 def _measured(stage: Context, role: str) -> list[result.Measured]:
@@ -103,6 +147,12 @@ def _counts(stage: Context, manifests: dict[Path, Any], train: dict[str, Any]) -
         },
         "problems": {manifests[folder]["stage"]: manifests[folder]["rows"] for folder in stage.inputs["problems"]},
     }
+    if (stage.input("selection") / select.CHAINS).exists():
+        chains = {row.id: row.chains for row in rows.read(stage.input("selection") / select.CHAINS, TraceSkills)}
+        of_selected = [chains[row.id] or ("no skill",) for row in selected]
+        counts["selected by skill (a row has each of its skills)"] = Counter(
+            chain for found in of_selected for chain in found
+        )
     if any(row.note for row in selected):
         counts["selected by the teacher's own label"] = Counter(row.note or "none" for row in selected)
     return {

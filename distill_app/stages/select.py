@@ -2,74 +2,109 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from distill_app.errors import StageError
-from distill_app.recipe.model import build
-from distill_app.records import Decision, Quality, Trace, Verdict
-from distill_app.selectors import Candidates, _top
-from distill_app.stages import Context, Summary, generate, grade, quality, tokens
+from distill_app.records import Decision, Trace, TraceSkills
+from distill_app.selection import candidates, capability, choice, skill_accuracy
+from distill_app.selection.candidates import Pool
+from distill_app.selectors import Candidates
+from distill_app.stages import Context, Summary, placement
 from distill_app.store import rows
+from distill_app.store.files import write_json
 
-VERSION = 1
+VERSION = 2
 MODEL = False
 SELECTED = "selected.parquet"
 DECISIONS = "decisions.parquet"
+SIGNALS = "signals.parquet"
+CHAINS = "chains.parquet"
+LIVE = "live.parquet"
+HELD_OUT = "placement.parquet"
+FACTS = "selection.json"
+TABLE_LINE = "placement.jsonl"
 
 
 def run(stage: Context) -> Summary:
-    """Write selected.parquet (the kept traces, best first) and decisions.parquet (every row with its reason)."""
-    import numpy as np
+    """Write selected.parquet (the kept traces, best first), decisions.parquet (every row with its reason),
+    signals.parquet (what the selector could read, by candidate) and selection.json (figures of the whole ranking).
 
-    traces = _all(stage, "traces", generate.FILE, Trace)
-    verdicts = {row.id: row.verdict for row in _all(stage, "verdicts", grade.FILE, Verdict)}
-    lengths = {row.id: row.tokens for row in _all(stage, "tokens", tokens.FILE, tokens.TraceTokens)}
-    scores = {row.id: row.quality for row in _all(stage, "quality", quality.FILE, Quality)}
-    left: list[Decision] = []
-    candidates: list[Trace] = []
-    for trace in traces:
-        reason = _left_out(trace, verdicts[trace.id], lengths.get(trace.id), stage.options["keep"])
-        if reason:
-            left.append(Decision(trace.id, False, None, None, reason))
-        else:
-            candidates.append(trace)
-    if not candidates:
-        reasons = ", ".join(f"{count} {why}" for why, count in Counter(row.reason for row in left).most_common())
-        raise StageError(
-            f"None of the {len(traces)} traces is a candidate ({reasons}).",
-            "Loosen pool.keep, or take a better teacher. `distill-app show latest` counts how the answers were graded.",
-        )
-    signals = {
-        name: np.array([values[trace.id] for trace in candidates], dtype=np.float64)
-        for name, values in (("quality", scores), ("tokens", lengths))
-        if values
-    }
-    pool = Candidates([trace.id for trace in candidates], [trace.problem_id for trace in candidates], signals)
-    module = importlib.import_module(f"distill_app.selectors.{stage.options['selector']}")
-    options = build(module.Options, stage.options["selector_options"])
-    ranking = module.rank(pool, options, stage.options["seed"])
-    decided = _top.keep(pool, ranking, options.top, options.per_problem)
-    by_id = {trace.id: trace for trace in candidates}
-    kept = sorted((row for row in decided if row.kept), key=lambda row: row.rank or 0)
+    With skills, chains.parquet; with a placement test its rows in placement.parquet, and this pair's line of a
+    population table in placement.jsonl. For dynamic selection live.parquet, the candidates scored again.
+    """
+    options = stage.options
+    held_out: list[str] = []
+    if "placement" in stage.inputs:
+        held_out = json.loads((stage.input("placement") / placement.FILE).read_text(encoding="utf-8"))
+    pool = candidates.read(stage, frozenset(held_out))
+    given, scale = _candidates(stage, pool)
+    module = importlib.import_module(f"distill_app.selectors.{options['selector']}")
+    plan = choice.Plan(
+        options["selector"], options["selector_options"], options["seed"], options["dynamic"] and options["epochs"]
+    )
+    chosen = choice.first(plan, given)
+    by_id = {trace.id: trace for trace in pool.traces}
+    kept = sorted((row for row in chosen.decisions if row.kept), key=lambda row: row.rank or 0)
     rows.write(stage.folder / SELECTED, Trace, [by_id[row.id] for row in kept])
-    rows.write(stage.folder / DECISIONS, Decision, [*decided, *left])
-    counts = {"traces": len(traces), "candidates": len(candidates), "selected": len(kept)}
-    counts |= {f"left out: {why}": n for why, n in sorted(Counter(row.reason for row in left).items())}
-    return Summary(len(kept), counts=counts)
+    rows.write(stage.folder / DECISIONS, Decision, [*chosen.decisions, *pool.left])
+    choice.write_signals(stage.folder / SIGNALS, given)
+    if pool.chains:
+        chains = [TraceSkills(trace.id, pool.chains[trace.id]) for trace in pool.traces]
+        rows.write(stage.folder / CHAINS, TraceSkills, chains)
+    if pool.held_out:
+        rows.write(stage.folder / HELD_OUT, Trace, pool.held_out)
+    if plan.epochs:
+        rows.write(stage.folder / LIVE, Trace, [by_id[name] for name in chosen.live])
+    facts = {
+        "label": module.LABEL,
+        "plan": plan.as_json(),
+        "capability": scale,
+        "reads": chosen.reads,
+        "max_tokens": options["max_tokens"],
+        "rows": len(kept),
+        "facts": dict(chosen.facts),
+        "warnings": list(chosen.warnings),
+    }
+    write_json(stage.folder / FACTS, facts)
+    for warning in chosen.warnings:
+        stage.log(f"{module.LABEL}: {warning}")
+    counts = {"traces": len(pool.traces) + len(pool.left), "candidates": len(pool.traces), "selected": len(kept)}
+    counts |= {f"left out: {why}": n for why, n in sorted(Counter(row.reason for row in pool.left).items())}
+    return Summary(len(kept), counts=counts, facts={"label": module.LABEL, "warnings": list(chosen.warnings)})
 
 
-def _all(stage: Context, role: str, name: str, kind: type[Any]) -> list[Any]:
-    return [row for folder in stage.inputs.get(role, ()) for row in rows.read(folder / name, kind)]
-
-
-def _left_out(trace: Trace, verdict: str, length: int | None, keep: Any) -> str | None:
-    """Why a trace is no candidate, in few words that are counted; None when it is one."""
-    if not trace.text.strip():
-        return "empty"
-    if keep["correct"] and verdict != "correct":
-        return {"wrong": "wrong answer", "no_answer": "no answer", "timeout": "grading timed out"}[verdict]
-    if keep["max_tokens"] is not None and length is not None and length > keep["max_tokens"]:
-        return f"longer than {keep['max_tokens']} tokens"
-    return None
+def _candidates(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any] | None]:
+    """The candidates with the student's capability and accuracies, and what the capability was made from."""
+    given = pool.candidates()
+    settings = stage.options["capability"]
+    scale: dict[str, Any] | None = None
+    value = None
+    if settings is not None and settings["mode"] == "fixed":
+        value = settings["value"]
+        scale = {"mode": "fixed", "value": value}
+    elif settings is not None:
+        nlls = candidates.held_out_nlls(stage, pool)
+        table = stage.local.get("table")
+        fixed = capability.scale(settings, nlls, Path(table) if table else None)
+        value = fixed.capability(nlls)
+        line = {
+            "student": stage.local["student"],
+            "pool": stage.options["pool"],
+            "definition": fixed.definition,
+            "absolute": capability.absolute(nlls, fixed.definition),
+        }
+        (stage.folder / TABLE_LINE).write_text(json.dumps(line) + "\n", encoding="utf-8")
+        scale = {
+            "mode": settings["mode"],
+            "definition": fixed.definition,
+            "low": fixed.low,
+            "high": fixed.high,
+            "absolute": line["absolute"],
+            "value": value,
+            "rows": len(nlls),
+        }
+    return dataclasses.replace(skill_accuracy.add(stage, pool, given), capability=value), scale

@@ -1,4 +1,7 @@
-"""Decode one batch of requests: each different prompt is read once, and rows that end leave at once."""
+"""Decode one batch of requests: each different prompt is read once, and rows that end leave at once.
+
+A row with a grammar draws among the tokens the grammar allows, and ends where the grammar does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distill_app.students.drawing import draw
+from distill_app.students.grammar import Grammar, Grammars, restrict
 
 UNIFORMS = 256
 """Uniforms made at once for a row."""
@@ -14,11 +18,15 @@ UNIFORMS = 256
 
 @dataclass(frozen=True, slots=True)
 class SamplingRequest:
-    """One answer to draw. Requests with equal `prompt_ids` share the work of reading the prompt."""
+    """One answer to draw. Requests with equal `prompt_ids` share the work of reading the prompt.
+
+    `schema`: a JSON Schema, as text, that the answer is to be an instance of.
+    """
 
     id: str
     prompt_ids: Sequence[int]
     seed: int
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ class Row:
 
     request: SamplingRequest
     draws: Any
+    grammar: Grammar | None = None
     tokens: list[int] = field(default_factory=list)
     uniforms: Any = None
     reason: str = ""
@@ -52,12 +61,19 @@ class Row:
 class Decoder:
     """Decodes one batch: `cache`, `mask` (rows, length), `positions` (rows, 1) and `logits` stand row by row."""
 
-    def __init__(self, model: Any, batch: Sequence[SamplingRequest], settings: Settings) -> None:
+    def __init__(
+        self, model: Any, batch: Sequence[SamplingRequest], settings: Settings, grammars: Grammars | None = None
+    ) -> None:
+        """`grammars` holds those of the batch's schemas; it may be None where no request has one."""
         from numpy.random import Generator, Philox
 
         self.model = model
         self.settings = settings
         self.rows = [Row(request, Generator(Philox(key=request.seed))) for request in batch]
+        if grammars is not None:
+            for row in self.rows:
+                if row.request.schema is not None:
+                    row.grammar = grammars.start(row.request.schema)
         self.live = self.rows
         self.cache: Any = None
         self.mask: Any = None
@@ -65,14 +81,14 @@ class Decoder:
         self.logits: Any = None
 
     def run(self, watch: Callable[[Sequence[Row], Sequence[Row]], None]) -> list[Row]:
-        """Decode to the end and return all rows; `watch` hears after each token which rows live and which ended."""
+        """Decode to the end and return all rows; `watch` hears after each draw which wrote a token and which ended."""
         import torch
 
         with torch.inference_mode():
             self._read_prompts()
             while self.live:
-                ended = self._draw()
-                watch(self.live, ended)
+                wrote, ended = self._draw()
+                watch(wrote, ended)
                 if self.live:
                     self._forward()
         return self.rows
@@ -106,30 +122,38 @@ class Decoder:
         self.cache.batch_select_indices(take)
         self.mask, self.positions, self.logits = mask[take], positions[take, -1:], logits[take]
 
-    def _draw(self) -> list[Row]:
-        """Draw every live row's next token from its logits; rows that end leave the batch and are returned."""
+    def _draw(self) -> tuple[list[Row], list[Row]]:
+        """Draw every live row's next token from its logits. Rows that end leave the batch.
+
+        Returned are the rows that wrote a token (a stop token is not written), and those that ended.
+        """
         import torch
 
+        restrict(self.logits, [row.grammar for row in self.live])
         uniforms = torch.tensor([row.uniform() for row in self.live], device=self.logits.device)
         tokens = draw(self.logits, uniforms, self.settings.temperature, self.settings.top_p).tolist()
-        stay = []
+        wrote, ended, stay = [], [], []
         for number, (row, token) in enumerate(zip(self.live, tokens, strict=True)):
             if token in self.settings.stop_ids:
                 row.reason = "stop"
-                continue
-            row.tokens.append(token)
-            if len(row.tokens) == self.settings.max_tokens:
-                row.reason = "length"
-                continue
-            stay.append(number)
-        ended = [row for row in self.live if row.reason]
+            else:
+                row.tokens.append(token)
+                wrote.append(row)
+                if row.grammar is not None and row.grammar.take(token):
+                    row.reason = "stop"
+                elif len(row.tokens) == self.settings.max_tokens:
+                    row.reason = "length"
+            if row.reason:
+                ended.append(row)
+            else:
+                stay.append(number)
         if ended:
             self.live = [self.live[number] for number in stay]
         if ended and self.live:
             keep = torch.tensor(stay, device=self.mask.device)
             self.cache.batch_select_indices(keep)
             self.mask, self.positions = self.mask[keep], self.positions[keep]
-        return ended
+        return wrote, ended
 
     def _forward(self) -> None:
         """Run the model on every live row's newest token."""

@@ -21,6 +21,7 @@ from distill_app.errors import StageError
 from distill_app.records import Completion
 from distill_app.students import attention
 from distill_app.students.decoding import Decoder, Row, SamplingRequest, Settings
+from distill_app.students.grammar import Grammars
 
 __all__ = ["SamplingRequest", "sample"]
 
@@ -48,19 +49,22 @@ def sample(
     `rows` answers are decoded at once. `requests` must be the full list also when resuming: batches of it
     that are wholly in `done` are skipped, others computed anew and yielded less what is done, so that the answers are
     those of an uninterrupted call. A completion's `tokens` and `text` are without the stop token;
-    finish_reason is "stop", or "length" after `max_tokens` tokens.
+    finish_reason is "stop", or "length" after `max_tokens` tokens. Where a request has a schema, the text of a
+    completion that was not cut is an instance of it: it ends where nothing may follow, or at a stop token.
 
     Raises `StageError` before any work where a prompt and `max_tokens` exceed the model's context, naming the
-    row; and where the model's output is not a number.
+    row, or where answers cannot be kept to a schema; and where the model's output is not a number.
     """
     settings = Settings(temperature=temperature, top_p=top_p, max_tokens=max_tokens, stop_ids=frozenset(stop_ids))
     _check_context(model, requests, max_tokens)
     done = frozenset(done)
+    schemas = [request.schema for request in requests if request.schema is not None]
+    grammars = Grammars(tokenizer, stop_ids, schemas) if schemas else None
     watch = _Watch(progress, done)
     with attention.grouped(model):
         for batch in _batches(requests, rows):
             if any(request.id not in done for request in batch):
-                finished = Decoder(model, batch, settings).run(watch.step)
+                finished = Decoder(model, batch, settings, grammars).run(watch.step)
                 yield [_completion(row, tokenizer) for row in finished if row.request.id not in done]
 
 
@@ -103,9 +107,8 @@ class _Watch:
     tokens: int = 0
     told: float = field(default_factory=time.monotonic)
 
-    def step(self, live: Sequence[Row], ended: Sequence[Row]) -> None:
-        """Every live row wrote a token, and so did the ended ones that were cut."""
-        wrote = [*live, *(row for row in ended if row.reason == "length")]
+    def step(self, wrote: Sequence[Row], ended: Sequence[Row]) -> None:
+        """Count what `Decoder.run` reports after a draw."""
         self.tokens += sum(row.request.id not in self.done for row in wrote)
         self.rows += sum(row.request.id not in self.done for row in ended)
         if self.tell is not None and time.monotonic() - self.told >= _PROGRESS_SECONDS:
@@ -114,5 +117,7 @@ class _Watch:
 
 
 def _completion(row: Row, tokenizer: Any) -> Completion:
-    text = tokenizer.decode(row.tokens, skip_special_tokens=True)
+    # Some tokenizers take out spaces before punctuation on decoding: inside JSON they belong to the text.
+    cleaning = {} if row.grammar is None else {"clean_up_tokenization_spaces": False}
+    text = tokenizer.decode(row.tokens, skip_special_tokens=True, **cleaning)
     return Completion(row.request.id, text, row.reason, len(row.tokens))

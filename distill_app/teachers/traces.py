@@ -3,6 +3,12 @@
 A row belongs to a problem by the problem's id where `fields.problem_id` names a column, else by the question's
 text (letter case and white space aside). Sample i of a problem takes its i-th row, files in order of name, rows in
 order of line.
+
+The traces are what they are whatever was asked: a prompt's wording does not enter. So with several augmentations each
+of them gets the same traces of a problem, which would then stand in the pool several times over.
+
+A row's numbers go with its trace, by column: those at the top (`correct`) and those inside an object there
+(`quality.rm_score`), true and false as 1 and 0. Digits in a text are no number: they are as likely an answer.
 """
 
 from __future__ import annotations
@@ -14,10 +20,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill_app.errors import StageError
-from distill_app.problems._rows import BadRow, file_hash, read_rows, refused, text_of
+from distill_app.problems._rows import BadRow, Row, file_hash, read_rows, refused, text_of
 from distill_app.records import Completion, Problem, Request
 
-VERSION = 1
+VERSION = 2
 MODEL = False
 BATCH = 256
 
@@ -27,6 +33,7 @@ class Fields:
     reasoning: str
     problem_id: str | None
     question: str
+    group: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +44,25 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """The traces of all files: `texts` by problem key, and each row left out: file, line number, why."""
+class Written:
+    """One row: its trace, its group, and the numbers it holds, in order of column."""
 
-    texts: Mapping[str, tuple[str, ...]]
+    text: str
+    group: str | None
+    numbers: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The traces of all files: `written` by problem key, and each row left out: file, line number, why."""
+
+    written: Mapping[str, tuple[Written, ...]]
     skipped: tuple[tuple[str, int, str], ...]
 
     @property
     def rows(self) -> int:
         """Usable rows."""
-        return sum(map(len, self.texts.values()))
+        return sum(map(len, self.written.values()))
 
 
 def complete(
@@ -64,18 +80,18 @@ def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:
     """How the files meet the problems: rows in all, rows that belong to none, bad rows, problems without a trace."""
     released = read(options)
     keys = {_problem_key(problem, options) for problem in problems}
-    matched = sum(len(texts) for key, texts in released.texts.items() if key in keys)
+    matched = sum(len(written) for key, written in released.written.items() if key in keys)
     return {
         "rows in files": released.rows,
         "rows of no problem": released.rows - matched,
         "bad rows skipped": len(released.skipped),
-        "problems without a trace": sum(_problem_key(problem, options) not in released.texts for problem in problems),
+        "problems without a trace": sum(_problem_key(problem, options) not in released.written for problem in problems),
     }
 
 
 def read(options: Options) -> Released:
     """All traces of the files. Raises `StageError` where there is no file, no trace, or (stop) a bad row."""
-    texts: dict[str, list[str]] = {}
+    written: dict[str, list[Written]] = {}
     skipped: list[tuple[str, int, str]] = []
     for file in files(options):
         for number, row in read_rows(file):
@@ -83,6 +99,7 @@ def read(options: Options) -> Released:
                 if isinstance(row, BadRow):
                     raise row
                 text = text_of(row, options.fields.reasoning)
+                group = None if options.fields.group is None else text_of(row, options.fields.group, numbers=True)
                 if options.fields.problem_id is None:
                     key = _fold(text_of(row, options.fields.question))
                 else:
@@ -92,12 +109,12 @@ def read(options: Options) -> Released:
                     raise refused(f"{file}, line {number}", fault) from None
                 skipped.append((str(file), number, str(fault)))
                 continue
-            texts.setdefault(key, []).append(text)
-    if not texts:
+            written.setdefault(key, []).append(Written(text, group, numbers_of(row)))
+    if not written:
         raise StageError(
             f"The teacher's files hold no usable trace ({len(skipped)} bad rows).", "Check path and fields."
         )
-    return Released({key: tuple(found) for key, found in texts.items()}, tuple(skipped))
+    return Released({key: tuple(found) for key, found in written.items()}, tuple(skipped))
 
 
 def files(options: Options) -> list[Path]:
@@ -119,11 +136,33 @@ def content_id(options: Options) -> str:
     return "sha256:" + "+".join(file_hash(file) for file in files(options))
 
 
+def numbers_of(row: Row) -> tuple[tuple[str, float], ...]:
+    """The numbers of a row by column, in order of column: at the top, and as `outer.inner` one level down."""
+    found: dict[str, float] = {}
+    for outer, value in row.items():
+        inside = value.items() if isinstance(value, Mapping) else ()
+        for column, item in ((outer, value), *((f"{outer}.{inner}", item) for inner, item in inside)):
+            number = _number(item)
+            if number is not None:
+                found[str(column)] = number
+    return tuple(sorted(found.items()))
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number too long for a float is an answer, not a measure
+        return None
+
+
 def _complete(request: Request, released: Released, options: Options) -> Completion:
-    texts = released.texts.get(_problem_key(request.problem, options), ())
-    if request.sample >= len(texts):
+    written = released.written.get(_problem_key(request.problem, options), ())
+    if request.sample >= len(written):
         return Completion(request.id, "", "missing")
-    return Completion(request.id, texts[request.sample], "stop")
+    row = written[request.sample]
+    return Completion(request.id, row.text, "stop", numbers=row.numbers, group=row.group)
 
 
 def _problem_key(problem: Problem, options: Options) -> str:

@@ -8,9 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from distill_app.recipe.model import Runtime
 from distill_app.records import Completion, Problem, Request
+
+if TYPE_CHECKING:
+    from distill_app.students.device import Device
 
 VERSION = 1
 MODEL = True
@@ -42,11 +48,11 @@ def complete(
     """Answer every request whose id is not in `done`, in batches as they are finished.
 
     `requests` is the full list also when resuming (see `students.sampling.sample`). A request's own temperature
-    goes before the options'. `say` hears what takes time; `progress` gets answers and tokens so far, of this
-    call. `StageError` where the model cannot be had, has no usable chat template, or a prompt does not fit.
+    goes before the options'; its schema holds for every completion that is not cut, from the first token on.
+    `say` hears what takes time; `progress` gets answers and tokens so far, of this call. `StageError` where the
+    model cannot be had, has no usable chat template, or a prompt does not fit.
     """
     from distill_app.students import device as devices
-    from distill_app.students.load import load
     from distill_app.students.locate import fetch, locate
     from distill_app.students.sampling import SamplingRequest, sample
     from distill_app.students.template import ChatTemplate
@@ -55,14 +61,14 @@ def complete(
     device = devices.pick(runtime.device, options.dtype)
     folder = fetch(locate(options.model, options.revision), say)
     say(f"{options.model} runs on {device.name} in {device.dtype} ({device.why}).")
-    model, tokenizer = load(folder, device)
+    model, tokenizer = _loaded(folder, device)
     template = ChatTemplate(tokenizer, options.system_prompt, "{question}")
     for note in template.check().notes:
         say(note)
     by_temperature: dict[float, list[SamplingRequest]] = {}
     for request in requests:
         temperature = options.temperature if request.temperature is None else request.temperature
-        row = SamplingRequest(request.id, template.prompt_ids(request.prompt), request.seed)
+        row = SamplingRequest(request.id, template.prompt_ids(request.prompt), request.seed, request.schema)
         by_temperature.setdefault(temperature, []).append(row)
     rows = tokens = 0
 
@@ -88,6 +94,14 @@ def complete(
             written += sum(answer.tokens or 0 for answer in batch)
             yield batch
         rows, tokens = rows + answered, tokens + written
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, device: Device) -> tuple[Any, Any]:
+    """The model and its tokenizer, kept: who attributes skills or judges is asked several times by one process."""
+    from distill_app.students.load import load
+
+    return load(folder, device)
 
 
 def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:  # noqa: ARG001 - the teachers' contract

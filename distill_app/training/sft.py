@@ -16,6 +16,13 @@ from distill_app.training.rows import IGNORED, Example
 StepReport = Callable[[int, dict[str, float]], None]
 """Called after each optimizer step with the step (from 1) and its loss, learning_rate and grad_norm."""
 
+Reselect = Callable[[int, Any], Sequence[int]]
+"""The rows to train in an epoch (from 0), given the model as it is when the epoch begins: as many in every epoch.
+
+Also called for an epoch that a resumed run is in the middle of, with later weights: it must answer what it answered
+when that epoch began.
+"""
+
 
 def make_trainer(
     model: Any,
@@ -31,6 +38,7 @@ def make_trainer(
     bfloat16: bool,
     checkpoint_steps: int,
     on_step: StepReport,
+    reselect: Reselect | None = None,
 ) -> Any:
     """An SFTTrainer (TRL 1.16) over `examples`, ready for `.train()`; checkpoints go to `folder`.
 
@@ -75,6 +83,8 @@ def make_trainer(
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             # From the step, not from state.epoch: a run resumed in the middle of an epoch passes here too.
             order.epoch = state.global_step // order.steps_per_epoch
+            if reselect is not None:
+                order.rows = tuple(reselect(order.epoch, kwargs["model"]))
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             logs: dict[str, float] = kwargs["logs"]

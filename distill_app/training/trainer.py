@@ -33,6 +33,7 @@ class TrainResult:
     """What training did. Token counts are over all epochs and hold no padding."""
 
     rows: int
+    """Rows trained in an epoch."""
     steps: int
     target_tokens: int
     """Tokens the loss was taken on."""
@@ -64,13 +65,15 @@ def train(
     checkpoint_steps: int,
     emit: Emit,
     base_name: str,
+    reselect: sft.Reselect | None = None,
 ) -> TrainResult:
     """Train a LoRA adapter for the student in `model_folder` and leave it in the folder `adapter`.
 
     Takes ceil(rows / batch_size) x epochs optimizer steps over `encoded.examples`; every example is trained once
-    an epoch. `train_rows` rows go through the model at once (None: batch_size) and do not change which rows
-    share a step. `base_name` is what the adapter's configuration calls the student: its hub id or built-in name
-    (of a folder, the last part alone: the rest is true of this machine only).
+    an epoch, or with `reselect` those that it names before each epoch: one optimizer, one schedule, as many steps.
+    `train_rows` rows go through the model at once (None: batch_size) and do not change which rows share a step.
+    `base_name` is what the adapter's configuration calls the student: its hub id or built-in name (of a folder, the
+    last part alone: the rest is true of this machine only).
 
     Emits "progress" {done, total} in steps, and "loss" {step, steps, epoch, loss, learning_rate, grad_norm,
     tokens_per_second} after every step; a resumed run emits the steps after its checkpoint again.
@@ -99,14 +102,22 @@ def train(
         seed=seed,
         group_by_length=settings.group_by_length,
     )
+    if reselect is not None:
+        order.rows = tuple(reselect(0, None))
     total = order.steps_per_epoch * epochs
-    step_tokens = [sum(lengths[row] for row in step) for epoch in range(epochs) for step in order.steps(epoch)]
+    step_tokens: dict[int, list[int]] = {}
     clock = time.monotonic()
+
+    def tokens_of(epoch: int) -> list[int]:
+        if epoch not in step_tokens:
+            step_tokens[epoch] = [sum(lengths[row] for row in step) for step in order.steps(epoch)]
+        return step_tokens[epoch]
 
     def on_step(step: int, logs: dict[str, float]) -> None:
         nonlocal clock
         now = time.monotonic()
-        rate = step_tokens[step - 1] / max(now - clock, 1e-9)
+        epoch, place = divmod(step - 1, order.steps_per_epoch)
+        rate = tokens_of(epoch)[place] / max(now - clock, 1e-9)
         clock = now
         emit(
             "loss",
@@ -123,20 +134,29 @@ def train(
         emit("progress", {"done": step, "total": total})
 
     trainer = _trainer(
-        encoded, model_folder, checkpoints_folder, settings, order, epochs, seed, device, checkpoint_steps, on_step
-    )
+        encoded, model_folder, checkpoints_folder, settings, order, epochs, seed, device, checkpoint_steps, on_step,
+        reselect,
+    )  # fmt: skip
     emit("progress", {"done": resumed_step or 0, "total": total})
     clock = time.monotonic()
     _run(trainer, checkpoint, order)
     _save(trainer.model, adapter, base_name)
     losses = tuple(float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     last = losses[-order.steps_per_epoch :]
+    target_tokens = tokens = 0
+    padding = 0.0
+    for epoch in range(epochs):
+        if reselect is not None:
+            order.rows = tuple(reselect(epoch, None))
+        target_tokens += sum(encoded.examples[row].target_tokens for row in order.rows)
+        tokens += sum(lengths[row] for row in order.rows)
+        padding += order.padding_share(epoch)
     return TrainResult(
-        rows=len(encoded.examples),
+        rows=len(order.rows),
         steps=total,
-        target_tokens=epochs * sum(example.target_tokens for example in encoded.examples),
-        tokens=sum(step_tokens),
-        padding_share=sum(order.padding_share(epoch) for epoch in range(epochs)) / epochs,
+        target_tokens=target_tokens,
+        tokens=tokens,
+        padding_share=padding / epochs,
         losses=losses,
         final_loss=sum(last) / len(last),
         seconds=time.monotonic() - began,
@@ -155,6 +175,7 @@ def _trainer(
     device: Device,
     checkpoint_steps: int,
     on_step: sft.StepReport,
+    reselect: sft.Reselect | None,
 ) -> Any:
     from datasets import disable_progress_bars
 
@@ -177,6 +198,7 @@ def _trainer(
         bfloat16=device.dtype == "bfloat16",
         checkpoint_steps=checkpoint_steps,
         on_step=on_step,
+        reselect=reselect,
     )
 
 

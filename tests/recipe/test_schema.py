@@ -132,9 +132,13 @@ def compare_value(schemas: schema.Schemas, hint: Any, spec: dict[str, Any], wher
     for keyword in ("oneOf", "anyOf"):
         if keyword in spec:
             options = [schema.resolve(schemas, item) for item in spec[keyword]]
-            if where.endswith((".teacher", ".benchmarks[]", ".augmentation[]")):
+            if where.endswith(("recipe.teacher", ".benchmarks[]", ".augmentation[]")):
                 options = options[-1:]
             hints = typing.get_args(hint) if is_union(hint) else (hint,)
+            if any(option.get("type") == "null" for option in options):
+                assert types.NoneType in hints, where
+                hints = tuple(one for one in hints if one is not types.NoneType)
+                options = [option for option in options if option.get("type") != "null"]
             assert len(hints) == len(options), where
             for one, option in zip(hints, options, strict=True):
                 compare_value(schemas, one, option, where)

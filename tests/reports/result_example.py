@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from distill_app.records import Sample, Verdict
 from distill_app.reports.result import Measured, Result, build
 
+SELECTION: dict[str, Any] = {
+    "label": "Quality",
+    "rows": 12,
+    "reads": ["quality"],
+    "capability": None,
+    "facts": {},
+    "warnings": [],
+    "epochs": [],
+}
 TRAINED = ["cccc", "ccww", "cwwx", "cctn"]
 BASE = ["ccww", "wwww", "cwwn", "cnnn"]
 
@@ -29,14 +39,28 @@ def measured(outcomes: Sequence[str], benchmark: str = "words", cut: int = 0) ->
 
 
 def example(
-    run: str = "r1", selector: str = "quality", trained: Sequence[str] = TRAINED, base: Sequence[str] | None = BASE
+    run: str = "r1",
+    selector: str = "quality",
+    trained: Sequence[str] = TRAINED,
+    base: Sequence[str] | None = BASE,
+    *,
+    label: str | None = None,
+    seed: int = 3,
+    arm: str = "arm",
+    setting: str = "setting",
+    dynamic: bool = False,
+    settings: dict[str, Any] | None = None,
+    selection: dict[str, Any] | None = None,
 ) -> Result:
     """The result of the example run."""
     return build(
         run=run,
         recipe="tiny",
         selector=selector,
-        seed=3,
+        label=label or selector.capitalize(),
+        seed=seed,
+        arm=arm,
+        setting=setting,
         status="finished",
         trained=[measured(trained, cut=4)],
         base=[] if base is None else [measured(base)],
@@ -44,8 +68,9 @@ def example(
         k=[2],
         train_tokens=1234,
         seconds=61.5,
+        selection={**SELECTION, "dynamic": dynamic, **(selection or {})},
         counts={"pool": {"rows": 12, "left out": {"wrong answer": 5}}},
         timings={"train": 40.0, "evaluate": 21.5},
-        settings={"evaluation.temperature": 0.6},
+        settings=settings or {"evaluation": {"temperature": 0.6}},
         notes=["One note."],
     )

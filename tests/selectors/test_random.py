@@ -1,41 +1,46 @@
-"""The random selector: by id and seed alone, and even."""
+"""The random selector: by id, seed and epoch alone, and even."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from distill_app.seeds import derive
-from distill_app.selectors import _top, random, seeded_keys
-from tests.selectors.tables import kept, pool
+from distill_app.selectors import seeded_keys
+from tests.selectors.tables import ids, pool, select
 
-OPTIONS = random.Options(top=3, per_problem=None)
 ROWS = [(f"row-{n}", f"p{n % 4}", 0.0) for n in range(12)]
-
-
-def select(rows: list[tuple[str, str, float]], seed: int) -> set[str]:
-    candidates = pool(rows)
-    return kept(_top.keep(candidates, random.rank(candidates, OPTIONS, seed), 3, None))
+NAMES = [name for name, _, _ in ROWS]
 
 
 def test_keys_are_the_derived_seeds() -> None:
-    ids = ["a", "b/c", "ü"]
-    assert seeded_keys(ids, 17).tolist() == [derive(17, name) for name in ids]
+    names = ["a", "b/c", "ü"]
+    assert seeded_keys(names, 17).tolist() == [derive(17, name) for name in names]
 
 
 def test_the_three_lowest_draws_are_kept() -> None:
-    expected = sorted((derive(5, name), name) for name, _, _ in ROWS)[:3]
-    assert select(ROWS, 5) == {name for _, name in expected}
-
-
-@given(st.permutations(ROWS), st.integers(0, 2**31 - 1))
-def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, float]], seed: int) -> None:
-    assert select(rows, seed) == select(ROWS, seed)
+    expected = sorted(NAMES, key=lambda name: derive(5, name))
+    assert ids(pool(ROWS), "random", 5) == expected
+    assert select(pool(ROWS), "random", 5, top=3) == set(expected[:3])
 
 
 def test_every_row_is_as_likely() -> None:
-    counts = Counter(name for seed in range(2000) for name in select(ROWS, seed))
+    counts = Counter(name for seed in range(2000) for name in select(pool(ROWS), "random", seed, top=3))
     # 3 of 12 rows: 500 of 2,000 each, standard deviation 19.
-    assert all(410 < counts[name] < 590 for name, _, _ in ROWS)
+    assert all(410 < counts[name] < 590 for name in NAMES)
+
+
+def test_each_epoch_draws_afresh_and_the_first_as_the_static_arm() -> None:
+    def at(epoch: int) -> list[str]:
+        return ids(dataclasses.replace(pool(ROWS), epoch=epoch, epochs=4), "random", 5, dynamic=True)
+
+    assert at(0) == ids(pool(ROWS), "random", 5)
+    for epoch in (1, 2, 3):
+        assert at(epoch) == sorted(NAMES, key=lambda name: derive(derive(5, "epoch", epoch), name))
+    assert len({tuple(at(epoch)) for epoch in range(4)}) == 4
+    # Fresh and even: over 1,000 seeds the second epoch keeps 3 of the first epoch's 6 of 12, on average.
+    again = dataclasses.replace(pool(ROWS), epoch=1)
+    shared = sum(
+        len(select(pool(ROWS), "random", seed, top=6) & select(again, "random", seed, top=6)) for seed in range(1000)
+    )
+    assert 2900 < shared < 3100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ C = Problem("c", "How many plums?", "6", "jsonl")
 
 
 def options(path: Any, bad_rows: str = "stop", **fields: Any) -> traces.Options:
-    names = {"reasoning": "reasoning", "problem_id": None, "question": "question", **fields}
+    names = {"reasoning": "reasoning", "problem_id": None, "question": "question", "group": None, **fields}
     return build(traces.Options, {"path": path, "fields": names, "bad_rows": bad_rows})
 
 
@@ -118,3 +119,44 @@ def test_real_pool_of_four_teachers() -> None:
         done = answers(ask(*((problem, sample) for sample in range(5))), chosen)
         assert [c.text for c in done] == [row["reasoning"].strip() for row in rows[:4]] + [""]
         assert traces.survey([problem], chosen)["rows of no problem"] == 3996
+
+
+def test_a_rows_numbers_go_with_its_trace(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "t.jsonl",
+        {
+            "question": A.question, "reasoning": "one", "reward": -1.5, "correct": True, "level": 3, "predicted": "4",
+            "quality": {"kind": "human", "value": 0.25, "deep": {"x": 1}, "ok": False}, "list": [1], "none": None,
+            "huge": 10**400,
+        },
+        {"question": A.question, "reasoning": "two", "reward": float("nan")},
+        {"question": A.question, "reasoning": "three"},
+    )  # fmt: skip
+    first, second, third, missing = answers(ask(*((A, sample) for sample in range(4))), options(str(file)))
+    assert first.numbers == (
+        ("correct", 1.0), ("level", 3.0), ("quality.ok", 0.0), ("quality.value", 0.25), ("reward", -1.5),
+    )  # fmt: skip
+    assert [name for name, _ in second.numbers] == ["reward"]
+    assert math.isnan(second.numbers[0][1])
+    assert third.numbers == missing.numbers == ()
+
+
+def test_numbers_of_parquet_columns(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"question": [A.question], "reasoning": ["r"], "n": [2], "q": [{"v": 0.5, "w": None}]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    (only,) = answers(ask((A, 0)), options(str(tmp_path / "t.parquet")))
+    assert only.numbers == (("n", 2.0), ("q.v", 0.5))
+
+
+def test_rows_of_one_group_say_so(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "traces.jsonl",
+        {"question": A.question, "reasoning": "forward", "source": 7},
+        {"question": B.question, "reasoning": "backward", "source": 7},
+    )
+    found = answers(ask((A, 0), (B, 0)), options(str(file), group="source"))
+    assert [row.group for row in found] == ["7", "7"]
+    assert [row.group for row in answers(ask((A, 0)), options(str(file)))] == [None]

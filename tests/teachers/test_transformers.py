@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ from distill_app.teachers.transformers import MODEL, Options, complete
 
 RUNTIME = Runtime(
     engine="local", device="cpu", threads=1, sample_rows=4, train_rows=None, checkpoint_steps=20,
-    grade_workers=None, grade_seconds=10.0,
+    grade_workers=None, grade_seconds=10.0, score_tokens=2048,
 )  # fmt: skip
+
+CLOSED = {"additionalProperties": False}
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,16 @@ def test_what_it_runs_on_is_said(folder: Path) -> None:
 def test_a_prompt_that_does_not_fit_names_the_request(folder: Path) -> None:
     with pytest.raises(StageError, match=r"Row 1/0: .* 1024 tokens"):
         _answers(_requests(), _options(folder, max_tokens=1020))
+
+
+def test_a_requests_schema_holds_for_its_own_completion(folder: Path) -> None:
+    schema = json.dumps({"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"], **CLOSED})
+    free = _requests()
+    held = [replace(request, schema=schema) if request.sample == 1 else request for request in free]
+    plain, mixed = (_answers(asked, _options(folder, max_tokens=20)) for asked in (free, held))
+    for request in held:
+        if request.schema is None:
+            assert mixed[request.id] == plain[request.id]
+        else:
+            assert mixed[request.id].text in ('{"a": "x"}', '{"a": "y"}')
+            assert mixed[request.id].finish_reason == "stop"

@@ -11,6 +11,7 @@ from distill_app.students.device import Device, set_threads
 from distill_app.students.load import load_tokenizer
 from distill_app.students.template import ChatTemplate
 from distill_app.training.rows import TrainingRow, encode
+from distill_app.training.sft import Reselect
 from distill_app.training.trainer import TrainResult, train
 
 SETTINGS = Training(
@@ -23,6 +24,7 @@ SETTINGS = Training(
     max_grad_norm=1.0,
     max_length=200,
     group_by_length=True,
+    skills=None,
 )
 """Dropout is on, so that a resumed run that forgot its random state would show."""
 
@@ -47,6 +49,7 @@ def train_tiny(
     train_rows: int | None = 3,
     dtype: str = "float32",
     emit: Callable[[str, dict[str, Any]], None] = lambda _kind, _values: None,
+    reselect: Reselect | None = None,
 ) -> TrainResult:
     """Train the tiny student on one thread: three epochs of three steps on SUMS, a checkpoint every second."""
     set_threads(1)
@@ -64,4 +67,5 @@ def train_tiny(
         checkpoint_steps=2,
         emit=emit,
         base_name="tiny",
+        reselect=reselect,
     )
