@@ -46,6 +46,19 @@ def test_one_pool_two_trainings(matrix: tuple[Path, list[dict]]) -> None:
     assert all(0 <= row["ci_low"] <= row["score"] <= row["ci_high"] <= 1 for row in board)
 
 
+def test_the_arms_compare_by_problem(matrix: tuple[Path, list[dict]]) -> None:
+    workspace, _ = matrix
+    arms = {row["selector"]: row for row in json_of(distill("leaderboard", "--arms", "--json", workspace=workspace))}
+    random, quality = arms["random"], arms["quality"]
+    assert (quality["label"], quality["seeds"], quality["seed_sd"]) == ("Quality", [0], None)
+    assert quality["random_arm"] == random["arm"] != quality["arm"]
+    assert quality["minus_random"] == pytest.approx(quality["score"] - random["score"])
+    assert [row["standing"] for row in arms.values()].count("best") == 1
+    text = distill("leaderboard", workspace=workspace).stdout
+    assert text.index("Arms:") < text.index("pass@4")
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_training_learned(matrix: tuple[Path, list[dict]]) -> None:
     _, events = matrix
     losses = [event for event in events if event.get("type") == "loss"]

@@ -91,6 +91,16 @@ def test_spearman_between_signals_and_score(static: Selection) -> None:
     assert rho["pass_rate"]["nll"] == pytest.approx(4 / math.sqrt(4 * 5))
 
 
+def test_spearman_is_scipys(static: Selection) -> None:
+    from scipy.stats import spearmanr
+
+    columns = {**static.signals, "score": static.scores}
+    rho = inspect.overview(static, 1)["spearman"]
+    for one, other in (("quality", "nll"), ("quality", "tokens"), ("tokens", "score"), ("pass_rate", "quality")):
+        expected = spearmanr(columns[one], columns[other], nan_policy="omit").statistic
+        assert rho[one][other] == pytest.approx(float(expected))
+
+
 def test_kept_against_what_there_was(static: Selection) -> None:
     found = inspect.overview(static, 10)
     assert table(found, "teacher") == {"ann": (4, 3, 2), "bob": (4, 3, 1)}
@@ -255,3 +265,29 @@ def test_a_dynamic_run_from_the_command_line(tmp_path: Path, tiny_folder: Path) 
     (arm,) = json_of(distill("leaderboard", "--arms", "--json", workspace=workspace))
     assert (arm["label"], arm["seeds"], arm["seed_sd"]) == ("Random, dynamic", [0], None)
     assert arm["score"] == shown["result"]["rows"][0]["score"]
+
+
+def test_skills_of_a_run_are_reported_and_inspected(tmp_path: Path, tiny_folder: Path) -> None:
+    recipe = small(
+        tmp_path,
+        tiny_folder,
+        **{"name: quality, top: 12": "name: skill_aware, top: 12", "epochs: 2": "epochs: 1\nskills: {max_tokens: 8}"},
+    )
+    workspace = tmp_path / "workspace"
+    done = distill("run", recipe, workspace=workspace)
+    assert done.returncode == 0, done.stderr
+    found = json_of(distill("inspect", "latest", "--json", workspace=workspace))
+    check(found)
+    shown = json_of(distill("show", "latest", "--json", workspace=workspace))
+    counted = shown["result"]["counts"]["selected by skill (a row has each of its skills)"]
+    kept = {line["value"]: line["kept"] for line in found["composition"]["tables"]["skill"] if line["kept"]}
+    assert kept == counted
+    leaves = {leaf["skill"]: leaf for leaf in shown["result"]["selection"]["facts"]["leaves"]}
+    total = sum(counted.values())
+    assert {name: leaf["share"] for name, leaf in leaves.items() if leaf["share"]} == pytest.approx(
+        {name: count / total for name, count in counted.items()}
+    )
+    report = (Path(shown["folder"]) / "report.md").read_text(encoding="utf-8")
+    assert "| skill | right | answers | accuracy |" in report
+    row = json_of(distill("inspect", "latest", found["best_kept"][0]["id"], "--json", workspace=workspace))
+    assert set(row["skills"]["chains"]) <= set(leaves)

@@ -103,17 +103,22 @@ def _signals(selection: Selection, columns: Mapping[str, Floats]) -> list[dict[s
 def _spearman(columns: Mapping[str, Floats]) -> dict[str, dict[str, float | None]]:
     """Spearman's correlation of every two signals over rows that have both; null where either does not vary."""
     import numpy as np
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
+    # Ranks of complete columns are made once; a pair with missing values is ranked over the rows that have both.
+    ranks = {name: rankdata(values) for name, values in columns.items() if not np.isnan(values).any()}
     found: dict[str, dict[str, float | None]] = {name: {} for name in columns}
     names = list(columns)
     for place, one in enumerate(names):
         for other in names[place:]:
-            both = ~(np.isnan(columns[one]) | np.isnan(columns[other]))
-            a, b = columns[one][both], columns[other][both]
+            if one in ranks and other in ranks:
+                a, b = ranks[one], ranks[other]
+            else:
+                both = ~(np.isnan(columns[one]) | np.isnan(columns[other]))
+                a, b = rankdata(columns[one][both]), rankdata(columns[other][both])
             value = None
             if len(a) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0:
-                value = 1.0 if one == other else float(spearmanr(a, b).statistic)
+                value = 1.0 if one == other else float(np.corrcoef(a, b)[0, 1])
             found[one][other] = found[other][one] = value
     return {one: {other: found[one][other] for other in names} for one in names}
 

@@ -28,7 +28,7 @@ def row(selection: Selection, name: str) -> dict[str, Any]:
         selection.quality.get(found),
         selection.skills.get(found),
     )
-    scored = [epoch["scores"].get(found) if epoch["scores"] else decision.score for epoch in selection.epochs]
+    scored = [decision.score if epoch["scores"] is None else epoch["scores"].get(found) for epoch in selection.epochs]
     return {
         "run": selection.run,
         "label": selection.label,

@@ -10,6 +10,8 @@ from distill_app.reports.leaderboard import WIDTH
 
 NAME = 46
 """Columns of a name in a table; of a longer one the end is shown, where chains of skills differ."""
+FACT = 34
+"""The same inside what a selector says of its ranking, whose tables have more columns."""
 ID = 200
 """Columns of a row's id, which is to be copied: better a line too long than an id cut."""
 
@@ -37,8 +39,9 @@ def overview(found: Mapping[str, Any], limit: int) -> str:
         parts.append(
             "Capability of the student (every definition of it is inferred)\n" + _facts(found["capability"], limit)
         )
-    if found["facts"]:
-        parts.append("What the selector says of its ranking\n" + _facts(found["facts"], limit))
+    facts = {name: value for name, value in found["facts"].items() if name != "label"}
+    if facts:
+        parts.append("What the selector says of its ranking\n" + _facts(facts, limit))
     if found["epochs"]:
         parts.append(_epochs(found["epochs"]))
     parts += [_listed("Kept, best first", found["best_kept"]), _listed("Left, best first", found["best_left"])]
@@ -88,7 +91,7 @@ _ORDER = {
 
 
 def _signals(signals: Sequence[Mapping[str, Any]]) -> str:
-    head = ["signal", "of", "n", "min", "quarter", "median", "3rd quarter", "max", "mean", "tied %"]
+    head = ["signal", "of", "n", "min", "q1", "median", "q3", "max", "mean", "tied %"]
     lines = [head]
     for signal in signals:
         for place, of in enumerate(("candidates", "kept")):
@@ -111,7 +114,8 @@ def _spearman(table: Mapping[str, Mapping[str, float | None]]) -> str:
     for place, name in enumerate(names, start=1):
         cells = ["-" if value is None else f"{value:+.2f}" for value in table[name].values()]
         lines.append([f"{place} {name}", *cells])
-    return "\n".join([*_aligned(lines), "- : one of the two does not vary."])
+    note = ["- : one of the two does not vary."] if any("-" in line for line in lines) else []
+    return "\n".join([*_aligned(lines), *note])
 
 
 def _composition(name: str, table: Sequence[Mapping[str, Any]], found: Mapping[str, Any], limit: int) -> str:
@@ -161,7 +165,11 @@ def _facts(facts: Mapping[str, Any], limit: int, depth: int = 1) -> str:
             lines += [f"{indent}{name}:", _facts(value, limit, depth + 1)]
         elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
             table = [list(value[0]), *([_cell(one[key]) for key in value[0]] for one in value[:limit])]
-            lines += [f"{indent}{name}:", *(f"{indent}{line}" for line in _aligned(table)), *_more(len(value), limit)]
+            lines += [
+                f"{indent}{name}:",
+                *(f"{indent}  {line}" for line in _aligned(table, name=FACT)),
+                *_more(len(value), limit),
+            ]
         else:
             text = ", ".join(map(_cell, value)) or "none" if isinstance(value, list) else _cell(value)
             lines += textwrap.wrap(f"{name}: {text}", WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")

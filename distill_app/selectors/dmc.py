@@ -164,7 +164,8 @@ def rank(pool: Candidates, options: Options, seed: int) -> Ranking:
             "weight_of_f_high": weight,
             "spearman_with_quality": correlation,
         },
-        warnings=_warnings(correlation),
+        # Among the best by quality alone, quality hardly differs: that says nothing about the score.
+        warnings=_warnings(correlation) if len(pool.ids) == len(whole.ids) else (),
     )
 
 

@@ -50,8 +50,9 @@ def rank(pool: Candidates, options: Options, seed: int) -> Ranking:
     """Candidates as the mode draws them; a row without a leaf that counts is not eligible.
 
     `facts["leaves"]` has, for each leaf: right, answers, accuracy (smoothed), its 95 % interval (Wilson, not smoothed),
-    weight, target share, share among the first `top` rows of this ranking (as many as `top` groups hold on average), and rows. `facts["left_out"]` are leaves of
-    too few answers. Raises `StageError` where no row has a leaf that counts.
+    weight, target share, rows, and its share among the first rows of this ranking, as many as `top` asks for (groups
+    are taken at their mean size). `facts["left_out"]` are leaves of too few answers. Raises `StageError` where no row
+    has a leaf that counts.
     """
     import numpy as np
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def run(stage: Context) -> Summary:
     base, trained = (_measured(stage, role) for role in ("base", "trained"))
     evaluation = options["evaluation"]
     selection = _selection(stage)
-    arm, setting = _arm(stage, manifests)
+    arm, setting = arm_and_setting(stage, manifests)
     found = result.build(
         run="",
         recipe=options["recipe"],
@@ -94,8 +95,12 @@ def _selection(stage: Context) -> dict[str, Any]:
     }
 
 
-def _arm(stage: Context, manifests: dict[Path, Any]) -> tuple[str, str]:
-    """What runs that differ in seed alone share, and what runs share that differ in seed and selector alone."""
+def arm_and_setting(stage: Context, manifests: Mapping[Path, Any]) -> tuple[str, str]:
+    """Fingerprints that runs share which differ in seed alone, and which differ in seed and selector alone.
+
+    How many rows are selected (`top`, `per_problem`, `unit`) is no matter of the selector: arms of other sizes do not
+    compare at equal cost. `manifests` has that of every input by its folder.
+    """
     selection, train = manifests[stage.input("selection")], manifests[stage.input("train")]
     chosen: dict[str, Any] = selection["options"]
     shared = {
@@ -113,7 +118,7 @@ def _arm(stage: Context, manifests: dict[Path, Any]) -> tuple[str, str]:
     return fingerprint("arm", VERSION, whole, {}), fingerprint("setting", VERSION, shared, {})
 
 
-def _seedless(options: dict[str, Any]) -> dict[str, Any]:
+def _seedless(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key != "seed"}
 
 

@@ -95,7 +95,8 @@ def test_the_clocks_ring_as_the_loop_draws() -> None:
 
 
 def test_on_a_larger_pool_rows_are_kept_as_often_as_by_the_loop() -> None:
-    skills = [("x",), ("x", "y"), ("y",), ("y", "z"), ("z",), ("x", "y", "z"), ("z",), ("x",)]
+    # x has six rows, y and z three each.
+    skills = [("x",), ("x", "y"), ("x",), ("y", "z"), ("z",), ("x", "y", "z"), ("x",), ("x",)]
     given = candidates("abcdefgh", skills=skills, accuracy=accuracies({"x": (9, 10), "y": (3, 10), "z": (0, 4)}))
     weight = weights(given, smoothing=0.0, cap=10.0)
     assert weight == pytest.approx({"x": 10 / 9, "y": 10 / 3, "z": 10})
