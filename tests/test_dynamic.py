@@ -1,5 +1,4 @@
-"""Dynamic selection through the whole path: as many steps as static, what each epoch leaves, and kills that leave no trace.
-"""
+"""Dynamic selection through the whole path: steps as in static, what each epoch leaves, kills that leave no trace."""
 
 from __future__ import annotations
 
@@ -125,7 +124,8 @@ def test_random_and_its_control_take_as_many_steps(tmp_path: Path, tiny_folder: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     made = [
-        json.loads(path.read_text()) for path in (tmp_path / "workspace" / "artifacts" / "train").glob("*/manifest.json")
+        json.loads(path.read_text())
+        for path in (tmp_path / "workspace" / "artifacts" / "train").glob("*/manifest.json")
     ]
     assert [row["counts"]["steps"] for row in made] == [6, 6]
     chosen = epochs(tmp_path / "workspace")

@@ -66,7 +66,7 @@ SCHEMA = {
     },
     "required": ["name"],
 }
-TEST = '''
+TEST = """
 from distill_app.selectors import Candidates, _top, shortest
 import numpy as np
 
@@ -76,7 +76,7 @@ def test_shortest_first():
     options = shortest.Options(top=2, per_problem=None, unit="row", dynamic=False, margin=1)
     kept = _top.keep(pool, shortest.rank(pool, options, 0), 2, None, "row")
     assert [row.kept for row in kept] == [False, True, True]
-'''
+"""
 
 
 @pytest.fixture
@@ -119,6 +119,8 @@ def test_a_file_its_schema_and_its_test(copy: Path, tmp_path: Path, tiny_folder:
     assert (made["rows"], made["facts"]["label"]) == (12, "Shortest first")
     tokens = list((workspace / "artifacts" / "tokens").glob("*/manifest.json"))
     assert len(tokens) == 1, "the plan made what the selector needs"
-    wrong = python(copy, workspace, "-m", "distill_app.cli", "validate", os.fspath(recipe), "--set", "selector.margin=0")
+    wrong = python(
+        copy, workspace, "-m", "distill_app.cli", "validate", os.fspath(recipe), "--set", "selector.margin=0"
+    )
     assert wrong.returncode == 2
     assert "selector.margin: must be at least 1, got 0." in wrong.stderr

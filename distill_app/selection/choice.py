@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -71,6 +71,10 @@ class _Recorded(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.signals)
 
+    def values(self) -> ValuesView[Any]:
+        """All of them, as their lengths are checked: that is no reading."""
+        return self.signals.values()
+
 
 def first(plan: Plan, pool: Candidates) -> Chosen:
     """The selection before training, out of all candidates, or with `candidates` out of the best by quality.
@@ -78,11 +82,12 @@ def first(plan: Plan, pool: Candidates) -> Chosen:
     `top` counts of all candidates either way. Raises `StageError` where the selection is impossible.
     """
     module, options = _module(plan)
-    recorded = _Recorded(pool.signals)
-    whole = dataclasses.replace(pool, signals=recorded, epochs=max(plan.epochs, 1))
     live = _live(plan, options, pool)
-    ranking: Ranking = module.rank(whole if live is None else part(whole, live), options, plan.seed)
     given = pool if live is None else part(pool, live)
+    recorded = _Recorded(given.signals)
+    ranking: Ranking = module.rank(
+        dataclasses.replace(given, signals=recorded, epochs=max(plan.epochs, 1)), options, plan.seed
+    )
     decisions = _top.keep(given, ranking, options.top, options.per_problem, options.unit)
     if live is not None:
         decisions = _with_rest(pool, decisions, options.candidates)

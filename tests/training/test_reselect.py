@@ -1,5 +1,4 @@
-"""Dynamic selection inside training: the live student's scores decide, the optimizer goes on, and a kill changes nothing.
-"""
+"""Dynamic selection inside training: the live student's scores decide, and what an epoch trains is written down."""
 
 from __future__ import annotations
 
