@@ -71,6 +71,7 @@ def _ours(arm: str, model: Any, tokenizer: Any, encoded: Encoded, out: Path, whe
         max_grad_norm=1.0,
         max_length=2048,
         group_by_length=arm != "ours_random",
+        skills=None,
     )
     lengths = [len(example.input_ids) for example in encoded.examples]
     order = BatchOrder(lengths, batch_size=BATCH, pass_rows=BATCH, seed=1, group_by_length=settings.group_by_length)

@@ -1,0 +1,200 @@
+"""What dynamic selection adds to a training, all in this run, on the built-in student, on a CPU.
+
+    python tests/benchmarks/bench_dynamic.py [--pool 400] [--top 12.5] [--candidates 20] [--epochs 3] [--threads 1]
+
+One training of DMC (inferred form) over worked traces, selecting again before the second and every later epoch from
+the best `--candidates` percent by quality, the placement test scored too. Prints, in CPU seconds, what scoring and
+choosing took beside the rest of the training (loading the student is in neither), and how much of what full
+re-scoring would have kept the restricted one keeps, with the same weights: the two are chosen side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill_app.augmentations import chain_of_thought
+from distill_app.evaluation import grading
+from distill_app.problems import word_problems
+from distill_app.quality import verifier
+from distill_app.recipe.model import Lora, Training
+from distill_app.records import Trace
+from distill_app.selection import choice, placement
+from distill_app.selection.capability import Scale
+from distill_app.selectors import Candidates
+from distill_app.students import builtin, device, quiet
+from distill_app.students.load import load, load_tokenizer
+from distill_app.students.scoring import Score, ScoreRequest, score, start_token
+from distill_app.students.template import ChatTemplate
+from distill_app.teachers import worked
+from distill_app.training.reselect import Live, Reselection
+from distill_app.training.rows import TrainingRow, encode
+from distill_app.training.trainer import train
+
+SETTINGS = Training(
+    lora=Lora(rank=16, alpha=32.0, dropout=0.0, target_modules="all-linear"),
+    learning_rate=5e-4,
+    batch_size=8,
+    schedule="cosine",
+    warmup=0.1,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    max_length=2048,
+    group_by_length=True,
+    skills=None,
+)
+"""The quickstart's."""
+PACK_TOKENS = 2048
+
+
+def pool(problems: int) -> list[Trace]:
+    """Worked traces in the quickstart's mix of styles and mistakes."""
+    made = word_problems.generate("train", problems, None, {}, "small", 0)
+    asked = chain_of_thought.requests(
+        made, chain_of_thought.Options(prompt="{question}"), samples=1, seed=5, teacher="worked"
+    )
+    options = worked.Options(
+        styles=worked.Styles(clean=2, verbose=1, chatty=1),
+        mistakes=worked.Mistakes(wrong_arithmetic=0.18, wrong_operation=0.15, off_topic=0.08, guess=0.06),
+    )
+    texts = {done.id: done.text for batch in worked.complete(asked, options, problems=made) for done in batch}
+    return [
+        Trace(
+            row.id, row.problem.id, row.problem.question, row.problem.answer, texts[row.id], "worked",
+            "chain_of_thought", 0, row.seed, "stop",
+        )
+        for row in asked
+    ]  # fmt: skip
+
+
+def qualities(traces: list[Trace]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The verifier's."""
+    verdicts = grading.grade([(row.id, row.text, row.answer) for row in traces], workers=1, limit_seconds=10.0)
+    weights = verifier.Weights(answer=0.4, steps=0.3, coherence=0.2, format=0.1)
+    scores = verifier.score(list(zip(traces, verdicts, strict=True)), verifier.Options(weights=weights))
+    return np.array([row.quality for row in scores])
+
+
+class Watched(Reselection):
+    """Reselection that counts its CPU seconds, and asks what the whole pool would have given."""
+
+    def __init__(self, *arguments: Any, whole: Live, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.whole = whole
+        self.cpu = 0.0
+        self.full_cpu = 0.0
+        self.kept: list[float] = []
+
+    def _choose(self, epoch: int, model: Any) -> dict[str, Any]:
+        began = time.process_time()
+        found = super()._choose(epoch, model)
+        middle = time.process_time()
+        self.cpu += middle - began
+        part, self.live = self.live, self.whole
+        full = super()._choose(epoch, model)
+        self.live = part
+        self.full_cpu += time.process_time() - middle
+        self.kept.append(len(set(found["ids"]) & set(full["ids"])) / len(full["ids"]))
+        return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", type=int, default=400)
+    parser.add_argument("--top", type=float, default=12.5)
+    parser.add_argument("--candidates", type=float, default=20)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    quiet.libraries()
+    device.set_threads(asked.threads)
+    where = device.pick("cpu", "auto")
+    folder = builtin.materialise("smollm2-135m-instruct", print)
+    tokenizer = load_tokenizer(folder)
+    template = ChatTemplate(tokenizer, "", "{question}")
+    traces = pool(asked.pool)
+    quality = qualities(traces)
+    requests = {
+        row.id: ScoreRequest(row.id, template.prompt_ids(row.question), template.target_ids(row.text)[:-1])
+        for row in traces
+    }
+    test = set(placement.draw([row.id for row in traces], quality.tolist(), rows=None, from_top="10%", seed=0))
+    stay = [place for place, row in enumerate(traces) if row.id not in test]
+    began = time.process_time()
+    model, _ = load(folder, where)
+    before: dict[str, Score] = {}
+    for batch in score(
+        model, list(requests.values()), start_id=start_token(tokenizer), alone=True, max_tokens=None,
+        pack_tokens=PACK_TOKENS,
+    ):  # fmt: skip
+        before |= {row.id: row for row in batch}
+    del model
+    print(f"{where.dtype}: {where.why}; {asked.threads} threads; {len(traces)} traces, {len(test)} held out")
+    print(f"scoring the whole pool once, before training: {time.process_time() - began:.1f} CPU s")
+
+    ids = [traces[place].id for place in stay]
+    whole = Candidates(
+        ids,
+        [traces[place].problem_id for place in stay],
+        {"quality": quality[stay], "nll": np.array([before[name].nll for name in ids])},
+        capability=0.0,
+    )
+    scale = Scale("mean_inverse_cppl", 0.2, 0.8)
+    whole = dataclasses.replace(whole, capability=scale.capability([before[name].nll for name in sorted(test)]))
+    options = {
+        "top": f"{asked.top:g}%", "per_problem": None, "unit": "row", "dynamic": True,
+        "candidates": f"{asked.candidates:g}%", "preset": "inferred-normalized", "quality": None,
+        "quality_clip": 0.01, "difficulty": None, "difficulty_scale": None, "clip": None, "f_low": None,
+        "f_high": None, "g": None, "constants": {},
+    }  # fmt: skip
+    plan = choice.Plan("dmc", options, 0, asked.epochs)
+    first = choice.first(plan, whole)
+    chosen = [row.id for row in sorted((row for row in first.decisions if row.kept), key=lambda row: row.rank or 0)]
+    places = {name: place for place, name in enumerate(ids)}
+    placed = [requests[name] for name in sorted(test)]
+
+    def live(names: list[str]) -> Live:
+        part = choice.part(whole, [places[name] for name in names])
+        return Live(
+            pool=part, requests=[requests[name] for name in names], first=chosen, reads=frozenset(first.reads),
+            placement=placed, scale=scale,
+        )  # fmt: skip
+
+    by_id = {row.id: row for row in traces}
+    encoded = encode([TrainingRow(name, by_id[name].question, by_id[name].text) for name in first.live], template, 2048)
+    with tempfile.TemporaryDirectory() as out:
+        reselect = Watched(
+            Path(out) / "epochs", Path(out) / "clock.json", plan, live(first.live), whole=live(ids),
+            start_id=start_token(tokenizer), max_tokens=None, pack_tokens=PACK_TOKENS, tell=lambda _figures: None,
+        )  # fmt: skip
+        steps: list[float] = []
+        train(
+            encoded, folder, Path(out) / "adapter", Path(out) / "checkpoints", SETTINGS, epochs=asked.epochs, seed=0,
+            device=where, train_rows=4, checkpoint_steps=10**6, base_name="student", reselect=reselect,
+            emit=lambda kind, _values: steps.append(time.process_time()) if kind == "progress" else None,
+        )  # fmt: skip
+        trained = steps[-1] - steps[0] - reselect.cpu - reselect.full_cpu
+        overlaps = [
+            json.loads((Path(out) / "epochs" / f"epoch-{epoch}.json").read_text())["overlap"]
+            for epoch in range(1, asked.epochs)
+        ]
+    times = asked.epochs - 1
+    print(f"training {len(chosen)} rows x {asked.epochs} epochs: {trained:.1f} CPU s")
+    print(f"choosing again {times} times from {len(first.live)} rows: {reselect.cpu:.1f} CPU s, "
+          f"{reselect.cpu / trained:.1%} of the training")  # fmt: skip
+    print(f"choosing again {times} times from all {len(ids)}: {reselect.full_cpu:.1f} CPU s, "
+          f"{reselect.full_cpu / trained:.1%} of the training")  # fmt: skip
+    print(f"of what all would have given: {', '.join(f'{share:.1%}' for share in reselect.kept)}")
+    print(f"overlap with the epoch before: {', '.join(f'{share:.2f}' for share in overlaps)}")
+
+
+if __name__ == "__main__":
+    main()
