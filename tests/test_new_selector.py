@@ -14,13 +14,13 @@ import pytest
 from tests.recipes import ROOT, environment, small
 
 MODULE = '''
-"""The shortest traces by characters of their id and then by length in tokens: a selector of nobody's."""
+"""The shortest traces in tokens of the student: a selector of nobody's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys, signal
 
 VERSION = 1
 LABEL = "Shortest first"
@@ -29,11 +29,7 @@ DYNAMIC = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: str
-    dynamic: bool
+class Options(CommonOptions):
     margin: int
 
 

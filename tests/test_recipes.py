@@ -10,7 +10,7 @@ import pytest
 from tests.recipes import ROOT, distill, json_of
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
-ARMS = {"quickstart.yaml": 1, "random_vs_quality.yaml": 2, "gsm8k_local.yaml": 1}
+ARMS = {"quickstart.yaml": 1, "random_vs_quality.yaml": 2, "gsm8k_local.yaml": 1, "selectors.yaml": 24}
 
 
 def test_none_is_missed() -> None:
@@ -24,6 +24,9 @@ def test_validates_and_plans(path: Path, tmp_path: Path) -> None:
     arms = ARMS[path.name]
     assert sum(stage["name"].startswith("train") for stage in stages) == arms
     assert sum(stage["name"].startswith("evaluate[base") for stage in stages) == 1
+    names = [stage["name"].partition("[")[0].partition(" ")[0] for stage in stages]
+    for shared in ("generate", "quality", "difficulty", "placement", "pool_answers", "skills"):
+        assert names.count(shared) <= 1, f"{shared} is made once for all arms"
     assert all(stage["rows"] for stage in stages if not stage["name"].startswith("report"))
 
 

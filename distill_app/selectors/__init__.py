@@ -7,7 +7,8 @@ Each module holds
 - `DYNAMIC`: whether selecting again before each epoch can choose other rows;
 - `VERSION`: raised when the same options would now give another output;
 - `LABEL`: what a person reads;
-- `Options`: a frozen dataclass that mirrors `schemas/selectors/<name>.json` without `name`;
+- `Options`: a frozen dataclass that mirrors `schemas/selectors/<name>.json` without `name`; it extends
+  `CommonOptions`, or `RescoredOptions` where the student's scores are made again for dynamic selection;
 - `rank(pool: Candidates, options: Options, seed: int) -> Ranking`: an order over all candidates. It loads no model,
   reads no file, and depends on the rows' content alone, never on their order.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from distill_app.errors import StageError
 
@@ -42,6 +43,23 @@ SIGNALS: Mapping[str, str] = {
     "numbers": "signals `numbers.<column>`: numbers that the data hold about each row",
 }
 """What a selector can ask for in its NEEDS, and where it then finds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonOptions:
+    """What every selector has."""
+
+    top: int | str
+    per_problem: int | None
+    unit: Literal["row", "group"]
+    dynamic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescoredOptions(CommonOptions):
+    """What selectors have that follow the student's scores."""
+
+    candidates: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +152,6 @@ def seeded_keys(ids: Iterable[str], seed: int) -> Ints:
     return (np.frombuffer(bytes(digests), dtype=">u8") >> 1).astype(np.int64)
 
 
-__all__ = ["SIGNALS", "Accuracy", "Candidates", "Ranking", "seeded_keys", "signal"]
+__all__ = [
+    "SIGNALS", "Accuracy", "Candidates", "CommonOptions", "Ranking", "RescoredOptions", "seeded_keys", "signal",
+]  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from distill_app.selectors import Candidates, Ranking, _top, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, RescoredOptions, _top, seeded_keys, signal
 
 VERSION = 1
 LABEL = "ADCL as a selector (inferred)"
@@ -20,12 +20,7 @@ DYNAMIC = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
-    candidates: str
+class Options(RescoredOptions):
     metric: Literal["ppl", "cppl"]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distill_app.errors import StageError
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, RescoredOptions, seeded_keys, signal
 from distill_app.selectors._normalise import fit, spearman
 
 VERSION = 1
@@ -21,12 +21,7 @@ DYNAMIC = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
-    candidates: str
+class Options(RescoredOptions):
     beta: float
     quality: Literal["percentile", "minmax", "sigmoid", "raw"]
     clip: float

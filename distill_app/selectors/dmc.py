@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from distill_app.errors import StageError
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, RescoredOptions, seeded_keys, signal
 from distill_app.selectors._dmc_forms import FORMS, PRESETS, ROLES, Part, part
 from distill_app.selectors._expression import FUNCTIONS, ExpressionError
 from distill_app.selectors._normalise import Scale, fit, spearman
@@ -36,12 +36,7 @@ DIFFICULTY_RULES = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
-    candidates: str
+class Options(RescoredOptions):
     preset: Literal["inferred-normalized", "inferred-raw"]
     quality: Literal["percentile", "minmax", "z", "raw"] | None
     quality_clip: float

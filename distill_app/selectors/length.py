@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys, signal
 from distill_app.selectors._normalise import by_band
 
 VERSION = 1
@@ -19,11 +19,7 @@ DYNAMIC = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
     band: Literal["longest", "middle", "shortest"]
 
 

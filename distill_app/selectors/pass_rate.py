@@ -7,10 +7,9 @@ draw; there the rate of a 72B model, from the data. The student's own rate in it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from distill_app.errors import StageError
-from distill_app.selectors import Candidates, Ranking, seeded_keys
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys
 from distill_app.selectors._rates import rates
 
 VERSION = 1
@@ -23,11 +22,7 @@ STUDENT = "student"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
     source: str
     low: float
     high: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, RescoredOptions, seeded_keys, signal
 from distill_app.selectors._normalise import by_band
 
 VERSION = 1
@@ -19,12 +19,7 @@ DYNAMIC = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
-    candidates: str
+class Options(RescoredOptions):
     metric: Literal["cppl", "ppl"]
     band: Literal["top", "middle", "bottom"]
 

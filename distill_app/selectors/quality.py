@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys, signal
 
 VERSION = 1
 LABEL = "Quality"
@@ -15,11 +14,8 @@ DYNAMIC = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
+    """Nothing of its own."""
 
 
 def rank(pool: Candidates, options: Options, seed: int) -> Ranking:  # noqa: ARG001

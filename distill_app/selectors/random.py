@@ -7,10 +7,9 @@ Selecting again draws afresh before each epoch: the fair control of any dynamic 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from distill_app.seeds import derive
-from distill_app.selectors import Candidates, Ranking, seeded_keys
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys
 
 VERSION = 1
 LABEL = "Random"
@@ -19,11 +18,8 @@ DYNAMIC = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
+    """Nothing of its own."""
 
 
 def rank(pool: Candidates, options: Options, seed: int) -> Ranking:  # noqa: ARG001

@@ -7,9 +7,8 @@ again before each epoch is our choice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, RescoredOptions, seeded_keys, signal
 
 VERSION = 1
 LABEL = "RSR (rank-surprisal ratio)"
@@ -18,12 +17,8 @@ DYNAMIC = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
-    candidates: str
+class Options(RescoredOptions):
+    """Nothing of its own."""
 
 
 def rank(pool: Candidates, options: Options, seed: int) -> Ranking:  # noqa: ARG001

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from distill_app.seeds import derive
-from distill_app.selectors import Candidates, Ranking, seeded_keys, signal
+from distill_app.selectors import Candidates, CommonOptions, Ranking, seeded_keys, signal
 from distill_app.selectors._rates import rates
 from distill_app.selectors._skills import Leaves, leaves
 
@@ -30,11 +30,7 @@ DYNAMIC = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
     drop_lowest: float
     max_pass_rate: float | None
     domains: Literal["skills", "none"]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from distill_app.errors import StageError
-from distill_app.selectors import Accuracy, Candidates, Ranking, _forced, _top, seeded_keys
+from distill_app.selectors import Accuracy, Candidates, CommonOptions, Ranking, _forced, _top, seeded_keys
 from distill_app.selectors._skills import Leaves, chains_of, cut, interval, leaves, shares
 
 if TYPE_CHECKING:
@@ -33,11 +33,7 @@ DYNAMIC = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    top: int | str
-    per_problem: int | None
-    unit: Literal["row", "group"]
-    dynamic: bool
+class Options(CommonOptions):
     mode: Literal["sample", "forced"]
     tau: float
     cap: float

@@ -1,6 +1,6 @@
 """What dynamic selection adds to a training, all in this run, on the built-in student, on a CPU.
 
-    python tests/benchmarks/bench_dynamic.py [--pool 400] [--top 12.5] [--candidates 20] [--epochs 3] [--threads 1]
+    python -m tests.benchmarks.bench_dynamic [--pool 400] [--top 12.5] [--candidates 20] [--epochs 3] [--threads 1]
 
 One training of DMC (inferred form) over worked traces, selecting again before the second and every later epoch from
 the best `--candidates` percent by quality, the placement test scored too. Prints, in CPU seconds, what scoring and
@@ -20,9 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from distill_app.augmentations import chain_of_thought
 from distill_app.evaluation import grading
-from distill_app.problems import word_problems
 from distill_app.quality import verifier
 from distill_app.recipe.model import Lora, Training
 from distill_app.records import Trace
@@ -33,10 +31,10 @@ from distill_app.students import builtin, device, quiet
 from distill_app.students.load import load, load_tokenizer
 from distill_app.students.scoring import Score, ScoreRequest, score, start_token
 from distill_app.students.template import ChatTemplate
-from distill_app.teachers import worked
 from distill_app.training.reselect import Live, Reselection
 from distill_app.training.rows import TrainingRow, encode
 from distill_app.training.trainer import train
+from tests.benchmarks.worked_pool import worked_pool
 
 SETTINGS = Training(
     lora=Lora(rank=16, alpha=32.0, dropout=0.0, target_modules="all-linear"),
@@ -52,26 +50,6 @@ SETTINGS = Training(
 )
 """The quickstart's."""
 PACK_TOKENS = 2048
-
-
-def pool(problems: int) -> list[Trace]:
-    """Worked traces in the quickstart's mix of styles and mistakes."""
-    made = word_problems.generate("train", problems, None, {}, "small", 0)
-    asked = chain_of_thought.requests(
-        made, chain_of_thought.Options(prompt="{question}"), samples=1, seed=5, teacher="worked"
-    )
-    options = worked.Options(
-        styles=worked.Styles(clean=2, verbose=1, chatty=1),
-        mistakes=worked.Mistakes(wrong_arithmetic=0.18, wrong_operation=0.15, off_topic=0.08, guess=0.06),
-    )
-    texts = {done.id: done.text for batch in worked.complete(asked, options, problems=made) for done in batch}
-    return [
-        Trace(
-            row.id, row.problem.id, row.problem.question, row.problem.answer, texts[row.id], "worked",
-            "chain_of_thought", 0, row.seed, "stop",
-        )
-        for row in asked
-    ]  # fmt: skip
 
 
 def qualities(traces: list[Trace]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -120,7 +98,7 @@ def main() -> None:
     folder = builtin.materialise("smollm2-135m-instruct", print)
     tokenizer = load_tokenizer(folder)
     template = ChatTemplate(tokenizer, "", "{question}")
-    traces = pool(asked.pool)
+    traces = worked_pool(asked.pool, 1)
     quality = qualities(traces)
     requests = {
         row.id: ScoreRequest(row.id, template.prompt_ids(row.question), template.target_ids(row.text)[:-1])

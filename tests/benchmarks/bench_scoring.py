@@ -1,6 +1,6 @@
 """How fast our scorer is beside loops as people write them, and beside the machine's own matrix products.
 
-    python tests/benchmarks/bench_scoring.py [--problems 200] [--samples 1] [--pack-tokens 2048] [--threads 1]
+    python -m tests.benchmarks.bench_scoring [--problems 200] [--samples 1] [--pack-tokens 2048] [--threads 1]
         [--dtype auto] [--arms ours,ours_padded,one_row,one_row_float32,batches] [--slices 4] [--profile]
 
 Worked traces of the built-in word problems, scored by the built-in student after their questions and alone. The
@@ -25,33 +25,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distill_app.augmentations import chain_of_thought
-from distill_app.problems import word_problems
 from distill_app.students import backbone, builtin, device, packing, quiet
 from distill_app.students.load import load
 from distill_app.students.scoring import ScoreRequest, score, start_token
 from distill_app.students.template import ChatTemplate
-from distill_app.teachers import worked
+from tests.benchmarks.worked_pool import worked_pool
 
 ARMS = ("ours", "ours_padded", "one_row", "one_row_float32", "batches")
 
 
 def traces(template: ChatTemplate, problems: int, samples: int) -> list[ScoreRequest]:
     """Worked solutions in the mix of styles and mistakes of a pool to select from."""
-    made = word_problems.generate("train", problems, None, {}, "small", 0)
-    asked = chain_of_thought.requests(
-        made, chain_of_thought.Options(prompt="{question}"), samples=samples, seed=5, teacher="worked"
-    )
-    options = worked.Options(
-        styles=worked.Styles(clean=2, verbose=1, chatty=1),
-        mistakes=worked.Mistakes(wrong_arithmetic=0.18, wrong_operation=0.15, off_topic=0.08, guess=0.06),
-    )
-    texts = {done.id: done.text for batch in worked.complete(asked, options, problems=made) for done in batch}
     return [
-        ScoreRequest(
-            request.id, template.prompt_ids(request.problem.question), template.target_ids(texts[request.id])[:-1]
-        )
-        for request in asked
+        ScoreRequest(row.id, template.prompt_ids(row.question), template.target_ids(row.text)[:-1])
+        for row in worked_pool(problems, samples)
     ]
 
 
