@@ -278,12 +278,13 @@ def selection(view: View) -> Iterator[Fault]:
         for option, message, suggestion in module.check(options):
             yield view.fault(("selector", option), message, suggestion)
     if not selector.get("dynamic"):
-        if selector.get("candidates", "100%") != "100%":
-            yield view.fault(
-                ("selector", "candidates"),
-                "candidates says what dynamic selection scores again, and dynamic is false.",
-                "Write dynamic: true, or delete this line.",
-            )
+        for key, silent, says in (("candidates", "100%", "what"), ("every", 1, "when")):
+            if selector.get(key, silent) != silent:
+                yield view.fault(
+                    ("selector", key),
+                    f"{key} says {says} dynamic selection scores again, and dynamic is false.",
+                    "Write dynamic: true, or delete this line.",
+                )
         return
     if not module.DYNAMIC:
         yield view.fault(
@@ -297,6 +298,12 @@ def selection(view: View) -> Iterator[Fault]:
             ("selector", "dynamic"),
             "with one epoch there is nothing to select again: dynamic selection chooses anew from the second on.",
             "Write epochs: 2 or more, or dynamic: false.",
+        )
+    if view.sound(("epochs",)) and selector.get("every", 1) >= view.data["epochs"] > 1:
+        yield view.fault(
+            ("selector", "every"),
+            f"in {view.data['epochs']} epochs there is no second selection when every is {selector['every']}.",
+            f"The nearest valid value is {view.data['epochs'] - 1}.",
         )
     if selector.get("unit") == "group":
         yield view.fault(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from distill_app.errors import StageError
 from distill_app.recipe.model import build
 from distill_app.records import Decision
-from distill_app.selectors import Candidates, Ranking, _top, seeded_keys, signal
+from distill_app.selectors import Candidates, Ranking, _top, signal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,19 +79,25 @@ class _Recorded(Mapping[str, Any]):
 def first(plan: Plan, pool: Candidates) -> Chosen:
     """The selection before training, out of all candidates, or with `candidates` out of the best by quality.
 
-    `top` counts of all candidates either way. Raises `StageError` where the selection is impossible.
+    `warnings` are of the ranking of all candidates, `facts` of those chosen from.
+
+    `top` counts of all candidates either way. Raises `StageError` where the selection is impossible, and where a signal
+    that the selector reads is the same for all candidates.
     """
     module, options = _module(plan)
-    live = _live(plan, options, pool)
-    given = pool if live is None else part(pool, live)
-    recorded = _Recorded(given.signals)
-    ranking: Ranking = module.rank(
-        dataclasses.replace(given, signals=recorded, epochs=max(plan.epochs, 1)), options, plan.seed
-    )
+    recorded = _Recorded(pool.signals)
+    whole = dataclasses.replace(pool, signals=recorded, epochs=max(plan.epochs, 1))
+    ranking: Ranking = module.rank(whole, options, plan.seed)
+    live = _live(plan, options, pool, ranking)
+    given, warnings = pool, ranking.warnings
+    if live is not None:
+        given = part(pool, live)
+        ranking = module.rank(dataclasses.replace(given, epochs=plan.epochs), options, plan.seed)
+    _refuse_constant(module.LABEL, pool, recorded.read)
     decisions = _top.keep(given, ranking, options.top, options.per_problem, options.unit)
     if live is not None:
         decisions = _with_rest(pool, decisions, options.candidates)
-    return Chosen(decisions, list(given.ids), sorted(recorded.read), ranking.facts, ranking.warnings)
+    return Chosen(decisions, list(given.ids), sorted(recorded.read), ranking.facts, warnings)
 
 
 def again(plan: Plan, pool: Candidates, wanted: int) -> tuple[list[Decision], Ranking]:
@@ -152,8 +158,25 @@ def _module(plan: Plan) -> tuple[Any, Any]:
     return module, build(module.Options, plan.options)
 
 
-def _live(plan: Plan, options: Any, pool: Candidates) -> list[int] | None:
-    """Positions of the best by quality that are scored again, in the pool's order; None for all."""
+def _refuse_constant(label: str, pool: Candidates, read: Iterable[str]) -> None:
+    """Raise `StageError` for a signal that the selector read and that tells no candidates apart."""
+    for name in sorted(read):
+        values = pool.signals[name]
+        if len(values) > 1 and float(values.min()) == float(values.max()):
+            raise StageError(
+                f"{label} selects by {name}, and {name} is {float(values[0]):g} for all {len(values)} candidates: its"
+                " choice would be a draw under another name.",
+                "Take another scorer or selector, or loosen pool.keep so that candidates differ. selector.name: random"
+                " draws and says so.",
+            )
+
+
+def _live(plan: Plan, options: Any, pool: Candidates, ranking: Ranking) -> list[int] | None:
+    """Positions of the best by quality that are scored again, in the pool's order; None for all.
+
+    Rows of equal quality come in the order of the ranking before training: a program's check gives many rows the same
+    score, and a draw among them would leave out what the selector wants most.
+    """
     import numpy as np
 
     share = getattr(options, "candidates", "100%")
@@ -166,7 +189,9 @@ def _live(plan: Plan, options: Any, pool: Candidates) -> list[int] | None:
             f"selector.candidates {share} of {len(pool.ids)} candidates are {count} rows, and top asks for {wanted}.",
             "Raise selector.candidates, or lower selector.top.",
         )
-    order = np.lexsort((seeded_keys(pool.ids, plan.seed), -signal(pool, "quality")))
+    ranks = np.empty(len(pool.ids), dtype=np.int64)
+    ranks[ranking.order] = np.arange(len(pool.ids))
+    order = np.lexsort((ranks, -signal(pool, "quality")))
     return sorted(order[:count].tolist())
 
 

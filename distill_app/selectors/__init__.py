@@ -60,6 +60,7 @@ class RescoredOptions(CommonOptions):
     """What selectors have that follow the student's scores."""
 
     candidates: str
+    every: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ DYNAMIC = True
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(CommonOptions):
-    """Nothing of its own."""
+    every: int
 
 
 def rank(pool: Candidates, options: Options, seed: int) -> Ranking:  # noqa: ARG001

@@ -85,7 +85,12 @@ class Reselection:
             found = json.loads(path.read_text(encoding="utf-8"))
         else:
             began = time.monotonic()
-            found = self._first() if epoch == 0 else self._choose(epoch, model)
+            if epoch == 0:
+                found = self._first()
+            elif epoch % self.plan.options.get("every", 1):
+                found = self._same(epoch)
+            else:
+                found = self._choose(epoch, model)
             seconds = {**self.seconds(), str(epoch): round(time.monotonic() - began, 3)}
             write_json(self.clock, seconds)
             write_json(path, found)
@@ -111,6 +116,11 @@ class Reselection:
             "ids": list(self.live.first),
             "scores": None,
         }
+
+    def _same(self, epoch: int) -> dict[str, Any]:
+        """The rows of the epoch before: it is not yet time to select again."""
+        before = json.loads(self._path(epoch - 1).read_text(encoding="utf-8"))
+        return {**before, "epoch": epoch, "scored": 0, "overlap": 1.0, "scores": None, "warnings": []}
 
     def _choose(self, epoch: int, model: Any) -> dict[str, Any]:
         reads = self.live.reads & LIVE_SIGNALS

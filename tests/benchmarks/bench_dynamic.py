@@ -129,7 +129,7 @@ def main() -> None:
     whole = dataclasses.replace(whole, capability=scale.capability([before[name].nll for name in sorted(test)]))
     options = {
         "top": f"{asked.top:g}%", "per_problem": None, "unit": "row", "dynamic": True,
-        "candidates": f"{asked.candidates:g}%", "preset": "inferred-normalized", "quality": None,
+        "candidates": f"{asked.candidates:g}%", "every": 1, "preset": "inferred-normalized", "quality": None,
         "quality_clip": 0.01, "difficulty": None, "difficulty_scale": None, "clip": None, "f_low": None,
         "f_high": None, "g": None, "constants": {},
     }  # fmt: skip

@@ -22,10 +22,10 @@ from distill_app.training.reselect import Live, Reselection
 from tests.training.tiny_training import SETTINGS, SUMS, train_tiny
 
 PERPLEXITY = {
-    "top": 4, "per_problem": None, "unit": "row", "dynamic": True, "candidates": "100%", "metric": "cppl",
+    "top": 4, "per_problem": None, "unit": "row", "dynamic": True, "candidates": "100%", "every": 1, "metric": "cppl",
     "band": "top",
 }  # fmt: skip
-RANDOM = {"top": 4, "per_problem": None, "unit": "row", "dynamic": True}
+RANDOM = {"top": 4, "per_problem": None, "unit": "row", "dynamic": True, "every": 1}
 
 
 def reselection(
@@ -145,3 +145,13 @@ def test_an_epoch_chosen_before_is_not_chosen_again(student: Path, tmp_path: Pat
     (tmp_path / "epochs" / "epoch-1.json").write_text(json.dumps({"ids": ["r9", "r8", "r7", "r6"]}))
     again = reselection(student, tmp_path)
     assert again(1, None) == [9, 8, 7, 6]
+
+
+def test_every_second_epoch(student: Path, tmp_path: Path) -> None:
+    """Selected before the first and the third epoch: the second trains what the first did, and nothing is scored."""
+    reselect = reselection(student, tmp_path, options={**PERPLEXITY, "every": 2})
+    train_tiny(student, tmp_path, SUMS, SETTINGS, reselect=reselect)
+    first, second, third = epochs(tmp_path)
+    assert second["ids"] == first["ids"]
+    assert (second["scored"], second["overlap"]) == (0, 1.0)
+    assert third["scored"] == 10
