@@ -285,6 +285,21 @@ def test_validate_and_plan_import_nothing_heavy(tmp_path: Path) -> None:
     assert said.stdout.strip() == "[]"
 
 
+def test_a_matrix_on_the_command_line(tmp_path: Path, tiny_folder: Path) -> None:
+    """Maps merge into the recipe's, so that `top` stays; every shared stage stands in the plan once."""
+    recipe = small(tmp_path, tiny_folder)
+    matrix = ["--matrix", "seed=[0, 1]", "--matrix", "selector=[{name: random}, {name: car, dynamic: true}]"]
+    done = distill("validate", recipe, *matrix, workspace=tmp_path)
+    assert done.stdout.endswith("fine (4 runs).\n"), done.stdout + done.stderr
+    stages = json_of(distill("plan", recipe, *matrix, "--json", workspace=tmp_path))["stages"]
+    kinds = [stage["name"].partition("[")[0].partition(" ")[0] for stage in stages]
+    assert (kinds.count("train"), kinds.count("difficulty"), kinds.count("quality")) == (4, 1, 1)
+    assert [stage["rows"] for stage in stages if stage["name"].startswith("select")] == [12] * 4
+    wrong = distill("plan", recipe, "--matrix", "seed=1", workspace=tmp_path)
+    assert wrong.returncode == 2
+    assert "expected a list with at least one value" in without_traceback(wrong)
+
+
 def test_doctor_and_schema_answer_in_json(tmp_path: Path) -> None:
     from jsonschema import Draft202012Validator
 

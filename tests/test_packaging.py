@@ -60,6 +60,7 @@ def check(python: Path, home: Path, elsewhere: Path) -> None:
         ["schema"],
         ["validate", "random_vs_quality"],
         ["plan", "gsm8k_local"],
+        ["plan", "selectors"],
         ["new", "mine"],
     ):
         done = subprocess.run([program, *arguments], capture_output=True, text=True, cwd=elsewhere, check=False)
