@@ -18,7 +18,7 @@ from typing import Any
 from distill_app.engine.execute import Job, execute, is_full
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
-from distill_app.plan.graph import Plan, Stage
+from distill_app.plan.stage import Plan, Stage
 from distill_app.store.artifacts import Store
 from distill_app.store.files import locked, write_json
 from distill_app.store.runs import EventLog, Run

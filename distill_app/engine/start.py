@@ -12,7 +12,7 @@ from distill_app import __version__
 from distill_app.engine import local
 from distill_app.errors import StageError, UsageError
 from distill_app.plan import graph
-from distill_app.plan.graph import Plan
+from distill_app.plan.stage import Plan
 from distill_app.recipe import save
 from distill_app.recipe.resolve import Arm
 from distill_app.store import runs

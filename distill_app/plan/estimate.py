@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_app import resources
-from distill_app.plan.graph import Stage
+from distill_app.plan.stage import Stage
 from distill_app.store.artifacts import State, Store
 from distill_app.store.files import write_atomic
 

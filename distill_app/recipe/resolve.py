@@ -13,6 +13,7 @@ from distill_app.recipe import bundled, checks, defaults, extends, nodes, overri
 from distill_app.recipe.model import Choice, Recipe, build
 from distill_app.recipe.nodes import Node
 from distill_app.recipe.schema import FAMILIES, Schemas
+from distill_app.recipe.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def check(schemas: Schemas, root: Node) -> tuple[dict[str, Any], list[Fault]]:
     found = validate.faults(schemas, root)
     data = defaults.complete(schemas, root)
     places = paths.make_absolute(root, data)
-    view = checks.View(data, root, places, [path for path, _ in found])
+    view = View(data, root, places, [path for path, _ in found])
     return data, [fault for _, fault in found] + checks.faults(view)
 
 

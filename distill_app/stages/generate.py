@@ -14,7 +14,7 @@ from distill_app.store import rows
 from distill_app.store.files import write_json
 
 VERSION = 2
-MODEL = False  # the teacher's own MODEL decides: see plan.graph
+MODEL = False  # the teacher's own MODEL decides: see plan.pool
 FILE = "traces.parquet"
 
 

@@ -12,7 +12,7 @@ from distill_app.stages import Context, Summary, generate, grade
 from distill_app.store import rows
 
 VERSION = 2
-MODEL = False  # the scorer's own MODEL decides: see plan.graph
+MODEL = False  # the scorer's own MODEL decides: see plan.pool
 FILE = "quality.parquet"
 
 

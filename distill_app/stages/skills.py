@@ -10,7 +10,7 @@ from distill_app.store.files import write_json
 from distill_app.teachers._asking import Asker
 
 VERSION = 1
-MODEL = False  # the attributing teacher's own MODEL decides: see plan.graph
+MODEL = False  # the attributing teacher's own MODEL decides: see plan.pool
 FILE = "skills.parquet"
 
 

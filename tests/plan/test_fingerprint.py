@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distill_app.plan import graph
-from distill_app.plan.graph import Plan
+from distill_app.plan.stage import Plan
 from distill_app.recipe.resolve import load_arms
 
 ROWS = "\n".join(
