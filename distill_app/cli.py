@@ -166,7 +166,7 @@ def run(
     from distill_app.engine import start
     from distill_app.engine.progress import JsonWatch, TerminalWatch
     from distill_app.recipe.resolve import load_arms
-    from distill_app.reports import leaderboard as board
+    from distill_app.reports import board
 
     root = _root(workspace)
     watch = JsonWatch() if as_json else TerminalWatch()
@@ -245,7 +245,8 @@ def leaderboard(
     single runs, or with --arms the arms.
     """
     from distill_app.reports import arms as groups
-    from distill_app.reports import leaderboard as board
+    from distill_app.reports import board
+    from distill_app.reports import leaderboard as single
     from distill_app.store import runs as store
 
     results = [result for run in store.all_runs(_root(workspace)) if (result := run.result())]
@@ -254,7 +255,7 @@ def leaderboard(
     elif arms:
         _print_json(groups.arms(results))
     else:
-        _print_json([row for row in board.rows(results) if row["selector"] != board.UNTRAINED])
+        _print_json([row for row in single.rows(results) if row["selector"] != single.UNTRAINED])
 
 
 @app.command()

@@ -8,8 +8,8 @@ from typing import Any
 
 from distill_app.records import Decision, Difficulty, Quality, Trace, TraceSkills, Verdict
 from distill_app.selection import choice
-from distill_app.selection.candidates import PLACEMENT
 from distill_app.selectors import Candidates
+from distill_app.stages._candidates import PLACEMENT
 from distill_app.stages.tokens import TraceTokens
 from distill_app.store import rows, runs
 from distill_app.store.artifacts import Store

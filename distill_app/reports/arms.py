@@ -14,7 +14,7 @@ from typing import Any, Literal, TypedDict
 from distill_app.evaluation import statistics
 
 CONTROL = "random"
-"""The selector every other is compared with, where it selects once."""
+"""The selector every other is compared with: a dynamic arm with the dynamic one, which draws afresh each epoch."""
 
 
 class ArmRow(TypedDict):
@@ -63,9 +63,10 @@ def arms(results: Iterable[Mapping[str, Any]]) -> list[ArmRow]:
     """Every arm of these results on every benchmark, best score first within what can be compared.
 
     Arms stand together where they answered the same problems under the same evaluation settings. `minus_random` is
-    paired by problem with the arm whose selector is random and static and whose recipe and settings are otherwise the
-    same; null for that arm itself and where there is none. `minus_best` is against the best score. Of two results of
-    one arm and one seed the later counts. Results without an `arm` (of earlier versions) are left out.
+    paired by problem with the arm whose selector is random, dynamic for a dynamic arm where there is one, else static,
+    and whose recipe and settings are otherwise the same; null for static random itself and where there is none.
+    `minus_best` is against the best score. Of two results of one arm and one seed the later counts. Results without an
+    `arm` (of earlier versions) are left out.
     """
     by_arm: dict[str, dict[int, Mapping[str, Any]]] = {}
     for result in results:
@@ -81,8 +82,11 @@ def arms(results: Iterable[Mapping[str, Any]]) -> list[ArmRow]:
     rows: list[ArmRow] = []
     for section in sorted(sections):
         together = sorted(sections[section], key=lambda one: (-one.score, one.first["label"], one.first["arm"]))
-        controls = {one.first["setting"]: one for one in together if one.control}
-        rows += [one.row(together[0], controls.get(one.first["setting"])) for one in together]
+        controls = {(one.first["setting"], one.dynamic): one for one in together if one.first["selector"] == CONTROL}
+        for one in together:
+            static = controls.get((one.first["setting"], False))
+            same = controls.get((one.first["setting"], one.dynamic), static)
+            rows.append(one.row(together[0], static if same is one else same))
     return rows
 
 
@@ -104,7 +108,7 @@ class _Measured:
         asked = {key: value for key, value in self.first["settings"].get("evaluation", {}).items() if key != "k"}
         asked.pop("benchmarks", None)
         self.section = json.dumps([benchmark, self.metric, asked, self.problems], sort_keys=True)
-        self.control = self.first["selector"] == CONTROL and not self.first["selection"]["dynamic"]
+        self.dynamic: bool = self.first["selection"]["dynamic"]
 
     def row(self, best: _Measured, control: _Measured | None) -> ArmRow:
         """The arm's line, beside the best of its section and its random control."""
@@ -120,7 +124,7 @@ class _Measured:
             "recipe": self.first["recipe"],
             "selector": self.first["selector"],
             "label": self.first["label"],
-            "dynamic": self.first["selection"]["dynamic"],
+            "dynamic": self.dynamic,
             "differs": self.differs,
             "student": self.first["settings"].get("student"),
             "seeds": [result["seed"] for result in self.results],

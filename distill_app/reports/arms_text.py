@@ -27,7 +27,7 @@ def render(rows: Sequence[ArmRow]) -> Table:
         box=box.SIMPLE_HEAD,
         title="Arms: seeds averaged problem by problem. Percent and points, 95 % intervals over problems",
         caption="seeds: lowest..highest score and standard deviation over training seeds, which no interval covers."
-        " minus random: against the static random arm, all else equal."
+        " minus random: all else equal; a dynamic arm against random drawn afresh each epoch, where there is one."
         " cut/none/time: % of samples cut at the token limit, without an answer, timed out in grading",
         pad_edge=False,
         show_edge=False,

@@ -10,7 +10,7 @@ from typing import Any
 
 from distill_app.errors import UsageError
 from distill_app.reports.selections import Selection
-from distill_app.selection.candidates import PLACEMENT
+from distill_app.stages._candidates import PLACEMENT
 
 NEAR_IDS = 20_000
 """Ids that are searched for the nearest to an unknown one; of more, those that sort beside it."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 WIDTH = 100
 METRICS = ("avg", "pass", "maj")
 UNTRAINED = "untrained"
-RUNS_SHOWN = 6
-"""Single runs that are shown below the arms unasked: more of them push the arms off the screen."""
 
 
 def rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -136,29 +134,6 @@ def render(board: Sequence[Row]) -> Table:
 def as_text(board: Sequence[Row]) -> str:
     """The table of `render` as plain text, 100 columns wide."""
     return printed(render(board), WIDTH) if board else "No finished runs yet. Start one: distill-app run quickstart"
-
-
-def text(results: Sequence[Mapping[str, Any]], *, with_arms: bool = False, with_runs: bool = False) -> str:
-    """The leaderboard of these results: arms, then single runs.
-
-    Where neither is asked for: the arms where there are two runs or more, the single runs where there are at most
-    `RUNS_SHOWN`.
-    """
-    from distill_app.reports import arms, arms_text
-
-    unasked = not with_arms and not with_runs
-    found = arms.arms(results) if with_arms or (unasked and len(results) > 1) else []
-    parts = [arms_text.as_text(found)] if found else []
-    if with_runs or not found or (unasked and len(results) <= RUNS_SHOWN):
-        parts.append(as_text(rows(results)))
-    elif unasked:
-        parts.append(f"{len(results)} runs, each by itself with pass@k and maj@k: distill-app leaderboard --runs")
-    earlier = sum("arm" not in result for result in results)
-    if found and earlier:
-        parts.append(
-            f"{earlier} runs of an earlier version are in no arm: issue their command again to report them anew."
-        )
-    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
 def printed(shown: RenderableType, width: int) -> str:

@@ -1,1 +1,1 @@
-"""From artifacts to candidates, and from a ranking to what is trained: what selectors themselves never do."""
+"""Around the selectors: the placement test, the student's capability, and a ranking cut to what is trained."""

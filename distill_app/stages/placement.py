@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from distill_app.selection import candidates, placement
-from distill_app.stages import Context, Summary
+from distill_app.selection import placement
+from distill_app.stages import Context, Summary, _candidates
 from distill_app.store.files import write_json
 
 VERSION = 1
@@ -13,7 +13,7 @@ FILE = "placement.json"
 
 def run(stage: Context) -> Summary:
     """Write placement.json: the ids of the rows of the test, sorted."""
-    pool = candidates.read(stage)
+    pool = _candidates.read(stage)
     settings = stage.options["placement"]
     ids = placement.draw(
         [trace.id for trace in pool.traces],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from distill_app.records import Problem, Trace, TraceSkills
-from distill_app.selection.candidates import all_rows
 from distill_app.skills import accuracy
 from distill_app.stages import Context, Summary, evaluate, generate, problems, skills
+from distill_app.stages._candidates import all_rows
 from distill_app.store import rows
 
 VERSION = 1

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.records import Decision, Trace, TraceSkills
-from distill_app.selection import candidates, capability, choice, skill_accuracy
-from distill_app.selection.candidates import Pool
+from distill_app.selection import capability, choice
 from distill_app.selectors import Candidates
-from distill_app.stages import Context, Summary, placement
+from distill_app.stages import Context, Summary, _candidates, _skill_accuracy, placement
+from distill_app.stages._candidates import Pool
 from distill_app.store import rows
 from distill_app.store.files import write_json
 
@@ -40,8 +40,8 @@ def run(stage: Context) -> Summary:
     held_out: list[str] = []
     if "placement" in stage.inputs:
         held_out = json.loads((stage.input("placement") / placement.FILE).read_text(encoding="utf-8"))
-    pool = candidates.read(stage, frozenset(held_out))
-    given, scale = _candidates(stage, pool)
+    pool = _candidates.read(stage, frozenset(held_out))
+    given, scale = _with_student(stage, pool)
     module = importlib.import_module(f"distill_app.selectors.{options['selector']}")
     plan = choice.Plan(
         options["selector"], options["selector_options"], options["seed"], options["dynamic"] and options["epochs"]
@@ -77,7 +77,7 @@ def run(stage: Context) -> Summary:
     return Summary(len(kept), counts=counts, facts={"label": module.LABEL, "warnings": list(chosen.warnings)})
 
 
-def _candidates(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any] | None]:
+def _with_student(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any] | None]:
     """The candidates with the student's capability and accuracies, and what the capability was made from."""
     given = pool.candidates()
     settings = stage.options["capability"]
@@ -87,7 +87,7 @@ def _candidates(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any] 
         value = settings["value"]
         scale = {"mode": "fixed", "value": value}
     elif settings is not None:
-        nlls = candidates.held_out_nlls(stage, pool)
+        nlls = _candidates.held_out_nlls(stage, pool)
         table = stage.local.get("table")
         fixed = capability.scale(settings, nlls, Path(table) if table else None)
         value = fixed.capability(nlls)
@@ -107,4 +107,4 @@ def _candidates(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any] 
             "value": value,
             "rows": len(nlls),
         }
-    return dataclasses.replace(skill_accuracy.add(stage, pool, given), capability=value), scale
+    return dataclasses.replace(_skill_accuracy.add(stage, pool, given), capability=value), scale

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 
 from distill_app.evaluation import statistics
-from distill_app.reports import arms, arms_text, leaderboard
+from distill_app.reports import arms, arms_text
+from distill_app.reports.board import text as board_text
 from distill_app.resources import folder
 from tests.reports.result_example import BASE, example
 
@@ -72,7 +73,12 @@ def test_minus_random_is_paired_with_the_arm_that_is_otherwise_the_same() -> Non
     ]
     found = {row["arm"]: row for row in arms.arms([*board(), *others])}
     assert found["x"]["minus_random"] is None, "trained on another number of rows"
-    assert found["y"]["random_arm"] == "random", "a dynamic random arm is no baseline, and has one"
+    assert found["y"]["random_arm"] == "random", "dynamic random has static random to compare with"
+    assert found["dmc"]["random_arm"] == "random", "a static arm is compared with static random"
+    both = [*board(), others[1], run("e", STRONG, arm="e", selector="dmc", label="DMC, dynamic", dynamic=True)]
+    fresh = {row["arm"]: row for row in arms.arms(both)}["e"]
+    # WEAK has 1/4, 1/4, 0, 1/4; STRONG 1, 1, 1/2, 1.
+    assert (fresh["random_arm"], fresh["minus_random"]) == ("y", pytest.approx((0.75 + 0.75 + 0.5 + 0.75) / 4))
     only_dynamic = arms.arms([others[1], board()[2]])
     assert [row["minus_random"] for row in only_dynamic] == [None, None]
 
@@ -151,15 +157,15 @@ def test_the_table_says_it_all_within_100_columns() -> None:
 
 def test_what_is_shown_unasked() -> None:
     runs = board()
-    assert "Arms:" not in leaderboard.text(runs[:1])
-    few = leaderboard.text(runs)
+    assert "Arms:" not in board_text(runs[:1])
+    few = board_text(runs)
     assert few.index("Arms:") < few.index("pass@2")
-    many = leaderboard.text([*runs, run("m0", WEAK, arm="m"), run("m1", WEAK, arm="m", seed=1)])
+    many = board_text([*runs, run("m0", WEAK, arm="m"), run("m1", WEAK, arm="m", seed=1)])
     assert "pass@2" not in many
     assert "7 runs, each by itself with pass@k and maj@k: distill-app leaderboard --runs" in many
-    assert "pass@2" not in leaderboard.text(runs, with_arms=True)
-    assert "Arms:" not in leaderboard.text(runs, with_runs=True)
-    assert "No finished runs yet" in leaderboard.text([])
+    assert "pass@2" not in board_text(runs, with_arms=True)
+    assert "Arms:" not in board_text(runs, with_runs=True)
+    assert "No finished runs yet" in board_text([])
 
 
 def test_results_of_an_earlier_version_are_runs_and_no_arm() -> None:
@@ -170,6 +176,6 @@ def test_results_of_an_earlier_version_are_runs_and_no_arm() -> None:
     for row in (*old["rows"], *old["base_rows"]):
         del row["label"]
     assert len(arms.arms([old])) == 0
-    assert "random, seed 0" in leaderboard.text([old])
-    text = leaderboard.text([old, *new[2:]])
+    assert "random, seed 0" in board_text([old])
+    text = board_text([old, *new[2:]])
     assert "1 runs of an earlier version" in text

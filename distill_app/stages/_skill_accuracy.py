@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from distill_app.records import Sample, Verdict
-from distill_app.selection.candidates import Pool, all_rows
 from distill_app.selectors import Accuracy, Candidates
 from distill_app.skills import accuracy
 from distill_app.stages import Context, grade, pool_answers
+from distill_app.stages._candidates import Pool, all_rows
 
 
 def add(stage: Context, pool: Pool, given: Candidates) -> Candidates:
