@@ -183,7 +183,7 @@ def test_a_broken_line_of_data_stops_or_is_counted(tmp_path: Path, tiny_folder: 
         "{name: worked, backend: worked}": (
             "{name: t, backend: traces, path: rows.jsonl, fields: {reasoning: solution}, BAD: x}"
         ),
-        "top: 12": "top: 4",
+        "name: quality, top: 12": "name: random, top: 4",
     }
     stop = small(tmp_path, tiny_folder, **{**changes, ", BAD: x": ""})
     said = distill("run", stop, workspace=tmp_path / "workspace")

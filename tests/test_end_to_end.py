@@ -143,7 +143,7 @@ def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: 
         "{name: worked, backend: worked}": teacher,
         "keep: {correct: false}": pool,
         "limit: 48": "limit: 6",
-        "top: 12": "top: 3",
+        "name: quality, top: 12": "name: random, top: 3",
         "epochs: 2": "epochs: 1",
     }
     recipe = small(tmp_path, tiny_folder, **changes)

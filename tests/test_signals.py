@@ -227,3 +227,10 @@ def test_a_tree_that_fits_no_row(tmp_path: Path, tiny_folder: Path) -> None:
             f"skills.tree={tmp_path / 'tree.json'}",
             "selector={name: skill_aware, top: 12}",
         )
+
+
+def test_nothing_to_tell_apart(tmp_path: Path, tiny_folder: Path) -> None:
+    """Solutions that are all right and tidy get one score from the verifier: `quality` would be a draw, and says so."""
+    recipe = small(traces_file(tmp_path), tiny_folder, **RELEASED)
+    with pytest.raises(StageError, match="quality is 1 for all 24 candidates"):
+        carry_out(recipe, tmp_path / "workspace", "quality={scorer: verifier}", "selector={name: quality, top: 2}")
