@@ -101,10 +101,22 @@ def first(plan: Plan, pool: Candidates) -> Chosen:
 
 
 def again(plan: Plan, pool: Candidates, wanted: int) -> tuple[list[Decision], Ranking]:
-    """The selection before an epoch: `wanted` rows of those given, whose `reference` is the pool before training."""
+    """The selection before an epoch: `wanted` rows of those given, whose `reference` is the pool before training.
+
+    Every epoch trains as many rows. Where the selector leaves out so many by now that they no longer suffice (IFD rises
+    above 1 with learning, say), the best of those left out fill the epoch up, and a warning says so.
+    """
     module, options = _module(plan)
     ranking: Ranking = module.rank(pool, options, plan.seed)
-    return _top.keep(pool, ranking, wanted, options.per_problem, options.unit), ranking
+    try:
+        return _top.keep(pool, ranking, wanted, options.per_problem, options.unit), ranking
+    except StageError as error:
+        if ranking.eligible is None:
+            raise
+        filled = dataclasses.replace(
+            ranking, eligible=None, warnings=(*ranking.warnings, f"{error.message} The best of them fill the epoch up.")
+        )
+        return _top.keep(pool, filled, wanted, options.per_problem, options.unit), filled
 
 
 def part(pool: Candidates, positions: Sequence[int]) -> Candidates:

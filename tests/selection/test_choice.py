@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def test_selecting_again_keeps_the_scale_of_the_whole_pool() -> None:
     decisions, ranking = choice.again(plan, again, 1)
     assert ranking.scores.tolist() == pytest.approx([0.9 / (1 + whole.signals["nll"][8]), 1 / (1 + 0.2)])
     assert [row.kept for row in decisions] == [False, True]
+
+
+def test_rows_that_no_longer_qualify_fill_an_epoch_up() -> None:
+    """IFD = exp(nll - nll_alone) is below 1 for r9 alone by now; two rows are trained, so the next best comes in."""
+    options = {**COMMON, "dynamic": True, "candidates": "100%", "every": 1}
+    alone = np.linspace(3.0, 3.1, 10)
+    whole = pool(nll=np.linspace(2.0, 0.2, 10), nll_alone=alone)
+    later = choice.part(pool(nll=np.array([4.0] * 9 + [2.0]), nll_alone=alone), list(range(10)))
+    decisions, ranking = choice.again(choice.Plan("ifd", options, 0, 3), later, 2)
+    assert sum(row.kept for row in decisions) == 2
+    assert decisions[9].kept
+    assert "only 1 can be kept" in ranking.warnings[0]
+    first = choice.first(choice.Plan("ifd", options, 0, 3), whole)
+    assert kept(first) == ["r0", "r1"]
+    with pytest.raises(StageError, match="only 1 can be kept"):
+        choice.first(choice.Plan("ifd", options, 0, 3), dataclasses.replace(later, reference=None))
 
 
 @pytest.mark.parametrize(
