@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill_app.errors import StageError
+from distill_app.quality._conversation import Read, conversation_text, part_of, read_of
 from distill_app.recipe.model import Runtime
 from distill_app.records import Quality, Trace, Verdict
 
@@ -35,15 +36,6 @@ class Options:
     part: Literal["trace", "answer"]
     max_tokens: int | None
     long: Literal["stop", "left"]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What the model is to read of one trace: the conversation's tokens, and whether the trace was cut."""
-
-    id: str
-    tokens: tuple[int, ...]
-    cut: bool
 
 
 def score(
@@ -152,46 +144,6 @@ def _not_a_classifier(folder: Path, error: Exception) -> StageError:
     return StageError(f"{folder} cannot be loaded as a sequence classifier: {why}", _OTHER_MODEL)
 
 
-def part_of(text: str, part: str) -> str:
-    """The whole trace, or its answer: what follows the last think block, all where there is none.
-
-    The answer of a trace whose think block was never closed is empty.
-    """
-    if part == "trace":
-        return text
-    before, closed, after = text.rpartition("</think>")
-    if closed:
-        return after.strip()
-    return "" if before or text.lstrip().startswith("<think>") else text
-
-
-def read_of(tokenizer: Any, trace: Trace, part: str, limit: int | None) -> Read:
-    """What the model reads of `trace`: where that is longer than `limit` tokens, as much of its end as fits.
-
-    `StageError` where the tokenizer has no chat template, or not even an empty answer fits.
-    """
-    text = part_of(trace.text, part)
-    tokens = _conversation(tokenizer, trace.question, text)
-    if limit is None or len(tokens) <= limit:
-        return Read(trace.id, tokens, False)
-    starts = [
-        start for start, _ in tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    ]
-    first = 0
-    while len(tokens) > limit:
-        # The cut text may fall into tokens otherwise than the whole did: then a few more are left out.
-        first += len(tokens) - limit
-        if first >= len(starts):
-            shortest = len(_conversation(tokenizer, trace.question, ""))
-            raise StageError(
-                f"The question of {trace.id} takes {shortest} of the {limit} tokens that the reward model reads: "
-                "none of the trace fits.",
-                "Raise quality.max_tokens if the model reads more, or leave this problem out.",
-            )
-        tokens = _conversation(tokenizer, trace.question, text[starts[first] :])
-    return Read(trace.id, tokens, True)
-
-
 def batches(reads: Sequence[Read], pack_tokens: int) -> Iterator[list[Read]]:
     """The rows, longest first, in batches of at most `pack_tokens` tokens with their padding, and at least one row."""
     ordered = sorted(reads, key=lambda read: (-len(read.tokens), read.id))
@@ -272,33 +224,9 @@ def _all(
             say(f"{none} of {len(reads)} traces have no answer after their think block: they are scored as empty.")
     changed = sum(
         part_of(trace.text, options.part).strip()
-        not in _conversation_text(tokenizer, trace.question, part_of(trace.text, options.part))
+        not in conversation_text(tokenizer, trace.question, part_of(trace.text, options.part))
         for trace in traces
     )
     if changed:
         say(f"The reward model's chat template leaves out or changes text of {changed} of {len(reads)} traces.")
     return reads
-
-
-def _conversation(tokenizer: Any, question: str, text: str) -> tuple[int, ...]:
-    """Tokens of the two turns. The template writes all special tokens, so the tokenizer adds none: one BOS, not two."""
-    ids = tokenizer(_conversation_text(tokenizer, question, text), add_special_tokens=False)["input_ids"]
-    return tuple(ids)
-
-
-def _conversation_text(tokenizer: Any, question: str, text: str) -> str:
-    from jinja2.exceptions import TemplateError
-
-    if not tokenizer.chat_template:
-        raise StageError(
-            "The reward model has no chat template, so there is no telling how it is to be asked.",
-            "Choose another reward model, or give a folder whose tokenizer has a chat_template.",
-        )
-    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
-    try:
-        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
-    except TemplateError as error:
-        raise StageError(
-            f"The reward model's chat template refuses the conversation: {error}.", "Choose another reward model."
-        ) from error
-    return rendered
