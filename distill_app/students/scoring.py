@@ -162,7 +162,7 @@ def _score_pack(base: Any, pack: list[packing.Row], start_id: int | None, limit:
             raise StageError(
                 f"Row {one.id}: the model's likelihood of the answer is not a finite number.",
                 "The model's weights or adapter are damaged or training has diverged; with float16 or bfloat16 "
-                "weights, try runtime.dtype: float32.",
+                "weights, try student.dtype: float32.",
             )
     return scores
 
