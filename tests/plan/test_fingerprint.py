@@ -101,6 +101,10 @@ def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
         "runtime.device=cpu",
         "runtime.threads=1",
         "runtime.sample_rows=7",
+        "runtime.score_tokens=512",
+        "difficulty.max_tokens=99",
+        "capability={rows: 3, low: 0.3}",
+        "skills={samples: 2, fan_out: 2}",
         "runtime.train_rows=2",
         "runtime.checkpoint_steps=3",
         "runtime.grade_workers=1",
@@ -109,6 +113,48 @@ def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
 )
 def test_what_is_not_in(tmp_path: Path, change: str) -> None:
     assert prints(plan(tmp_path)) == prints(plan(tmp_path, change))
+
+
+SIGNALS = {"quality", "difficulty", "placement", "skills", "pool_answers", "select"}
+
+
+@pytest.mark.parametrize(
+    ("selector", "change", "changed"),
+    [
+        ("dmc", "difficulty.max_tokens=99", {"difficulty", "select"}),
+        ("dmc", "capability.rows=3", {"placement", "select"}),
+        ("dmc", "capability.low=0.3", {"select"}),
+        ("dmc", "skills.samples=2", set()),
+        ("dmc", "student.prompt='Q: {question}'", {"difficulty", "select"}),
+        ("dmc", "pool.keep.correct=true", {"placement", "select"}),
+        ("skill_aware", "skills.samples=2", {"pool_answers", "select"}),
+        ("skill_aware", "skills.per_skill=2", {"pool_answers", "select"}),
+        ("skill_aware", "skills.embedding=bag_of_words", set()),
+        ("skill_aware", "capability.rows=3", set()),
+        ("skill_aware", "training.skills={}", set()),
+        ("random", "training.skills={}", {"skills", "select"}),
+        ("random", "capability.hold_out=always", {"quality", "placement", "select"}),
+    ],
+)
+def test_what_each_signal_depends_on(tmp_path: Path, selector: str, change: str, changed: set[str]) -> None:
+    """A stage counts as changed where it becomes another, and where it comes in."""
+
+    def kinds(*sets: str) -> dict[str, str]:
+        found = plan(tmp_path, f"selector={{name: {selector}, top: 10}}", *sets).stages
+        return {stage.kind: stage.fingerprint for stage in found if stage.kind in SIGNALS}
+
+    before, after = kinds(), kinds(change)
+    assert {kind for kind, value in after.items() if before.get(kind) != value} == changed
+    assert set(before) <= set(after)
+
+
+def test_selecting_again_is_another_training_and_the_same_signals(tmp_path: Path) -> None:
+    static, dynamic = (
+        prints(plan(tmp_path, f"selector={{name: dmc, top: 10, dynamic: {dynamic}}}")) for dynamic in ("false", "true")
+    )
+    assert {name for name in static if static[name] != dynamic[name]} == AFTER_SELECTION
+    other = prints(plan(tmp_path, "selector={name: dmc, top: 10, dynamic: true}", "epochs=4"))
+    assert {name for name in dynamic if dynamic[name] != other[name]} == AFTER_SELECTION
 
 
 def test_content_counts_and_where_it_lies_does_not(tmp_path: Path) -> None:
