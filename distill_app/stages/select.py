@@ -43,9 +43,7 @@ def run(stage: Context) -> Summary:
     pool = _candidates.read(stage, frozenset(held_out))
     given, scale = _with_student(stage, pool)
     module = importlib.import_module(f"distill_app.selectors.{options['selector']}")
-    plan = choice.Plan(
-        options["selector"], options["selector_options"], options["seed"], options["dynamic"] and options["epochs"]
-    )
+    plan = choice.Plan(options["selector"], options["selector_options"], options["seed"], options["epochs"] or 0)
     chosen = choice.first(plan, given)
     by_id = {trace.id: trace for trace in pool.traces}
     kept = sorted((row for row in chosen.decisions if row.kept), key=lambda row: row.rank or 0)
