@@ -6,6 +6,7 @@ tests that need them are skipped and say so; everything else needs no network.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ import pytest
 from distill_app.errors import StageError
 from distill_app.students import builtin
 from tests.tiny import tiny_student
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in the background of a script, where the shell has Ctrl-C ignored and children inherit that: the tests
+    # that press it would wait for nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,10 @@ SMALL = [
     "skills.max_tokens=16",
 ]
 """What makes a `run` of the README small; CI runs the quickstart whole."""
+FEW = (
+    "matrix.selector=[{name: random, dynamic: true}, {name: dmc, dynamic: true, candidates: 50%}, {name: skill_aware}]"
+)
+"""Three of the eight arms of the selectors' matrix; a test of the recipes plans them all."""
 
 
 def test_installing_is_what_ci_does() -> None:
@@ -48,7 +52,7 @@ def test_every_other_command_runs(tmp_path: Path, tiny_folder: Path) -> None:
             for change in [*SMALL, f"student.model={tiny_folder}"]:
                 arguments += ["--set", change]
             if "selectors" in arguments[1]:
-                arguments += ["--set", "matrix.seed=[0]"]
+                arguments += ["--set", "matrix.seed=[0]", "--set", FEW]
         done = distill(*arguments, workspace=tmp_path / "workspace", cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         ran += 1
