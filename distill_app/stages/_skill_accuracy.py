@@ -30,6 +30,5 @@ def add(stage: Context, pool: Pool, given: Candidates) -> Candidates:
     by_chain: dict[str, Accuracy] = {}
     if pool.chains:
         of_trace = ((trace.problem_id, pool.chains[trace.id]) for trace in pool.everything)
-        tallies = accuracy.tally(outcomes, accuracy.chains_by_problem(of_trace))
-        by_chain = {chain: row.accuracy for chain, row in tallies.items()}
+        by_chain = accuracy.tally(outcomes, accuracy.chains_by_problem(of_trace))
     return dataclasses.replace(given, signals={**given.signals, "pass_rate": pass_rate}, accuracy=by_chain)

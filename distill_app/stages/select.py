@@ -16,6 +16,7 @@ from distill_app.stages import Context, Summary, _candidates, _skill_accuracy, p
 from distill_app.stages._candidates import Pool
 from distill_app.store import rows
 from distill_app.store.files import write_json
+from distill_app.students.locate import public_name
 
 VERSION = 2
 MODEL = False
@@ -90,7 +91,7 @@ def _with_student(stage: Context, pool: Pool) -> tuple[Candidates, dict[str, Any
         fixed = capability.scale(settings, nlls, Path(table) if table else None)
         value = fixed.capability(nlls)
         line = {
-            "student": stage.local["student"],
+            "student": public_name(stage.local["student"]),
             "pool": stage.options["pool"],
             "definition": fixed.definition,
             "absolute": capability.absolute(nlls, fixed.definition),

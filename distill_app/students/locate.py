@@ -209,3 +209,8 @@ def _write_hashes(hashes: Mapping[str, list[Any]]) -> None:
     target = _hashes_file()
     target.parent.mkdir(parents=True, exist_ok=True)
     write_json(target, {path: entry for path, entry in hashes.items() if os.path.exists(path)})
+
+
+def public_name(model: str) -> str:
+    """What a model is called in what leaves this machine: of a folder the last part alone."""
+    return Path(model).name if Path(model).is_dir() else model

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from distill_app.errors import StageError
 from distill_app.recipe.model import Training
 from distill_app.seeds import derive
+from distill_app.students.locate import public_name
 from distill_app.training import checkpoints, sft
 from distill_app.training.order import BatchOrder
 from distill_app.training.rows import Encoded
@@ -227,7 +228,7 @@ def _save(model: Any, adapter: Path, base_name: str) -> None:
         metadata={"format": "pt"},
     )
     config = model.peft_config["default"]
-    config.base_model_name_or_path = Path(base_name).name if Path(base_name).is_dir() else base_name
+    config.base_model_name_or_path = public_name(base_name)
     config.inference_mode = True
     config.save_pretrained(str(adapter))
     # peft keeps module names in a set, whose order differs from process to process; the file must not.
