@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning or end of one, or `latest`.")]
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one (quickstart).")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change one value: --set selector.name=random. Repeatable.")
@@ -195,7 +196,7 @@ def runs(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="A run's id, the beginning or end of one, or `latest`.")],
+    run: RunArgument,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -212,7 +213,7 @@ def show(
 
 @app.command()
 def inspect(
-    run: Annotated[str, typer.Argument(help="A run's id, the beginning or end of one, or `latest`.")],
+    run: RunArgument,
     row: Annotated[str | None, typer.Argument(help="A row's id, or a part of it that no other id has.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows listed, and lines of each table.")] = 10,
     as_json: JsonOption = False,
@@ -247,6 +248,7 @@ def leaderboard(
     from distill_app.reports import arms as groups
     from distill_app.reports import board
     from distill_app.reports import leaderboard as single
+    from distill_app.reports.result import UNTRAINED
     from distill_app.store import runs as store
 
     results = [result for run in store.all_runs(_root(workspace)) if (result := run.result())]
@@ -255,7 +257,67 @@ def leaderboard(
     elif arms:
         _print_json(groups.arms(results))
     else:
-        _print_json([row for row in single.rows(results) if row["selector"] != single.UNTRAINED])
+        _print_json([row for row in single.rows(results) if row["selector"] != UNTRAINED])
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two runs or more, named as for `show`; RUN:base is the untrained student of one."),
+    ] = None,
+    arms: Annotated[
+        bool, typer.Option("--arms", help="Compare the arms of these runs over their seeds; all arms if none is named.")
+    ] = False,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Compare runs on the problems they both answered: paired intervals, p-values, what differs in their settings."""
+    from distill_app.reports import compare as comparison
+    from distill_app.reports import compare_operands, compare_text
+
+    operands = compare_operands.whole_arms if arms else compare_operands.runs
+    found = comparison.compare(operands(_root(workspace), runs or []))
+    if as_json:
+        _print_json(found)
+    else:
+        print(compare_text.as_text(found), end="")
+
+
+@app.command()
+def regrade(
+    run: RunArgument,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.01, max=600, help="Limit for one answer (default: the run's).")
+    ] = None,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Grade a finished run's stored answers again by the rules of this version, without generating any."""
+    from distill_app.engine import regrade as grading
+    from distill_app.engine.progress import JsonWatch, TerminalWatch
+    from distill_app.reports import board
+    from distill_app.store import runs as store
+
+    root = _root(workspace)
+    watch = JsonWatch() if as_json else TerminalWatch()
+    found = grading.regrade(store.find(root, run), root, watch, limit_seconds=seconds)
+    if not as_json:
+        print(grading.as_text(found))
+        print(board.text([found.result]), end="")
+
+
+@app.command()
+def grade(
+    file: Annotated[str, typer.Argument(help="A .jsonl or .jsonl.gz file of {id, gold, prediction}.")],
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes (default: the cores).")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, max=600, help="Limit for one answer.")] = 10,
+) -> None:
+    """Grade any answers: a JSON line {id, verdict, extracted, rule} for each row, in order."""
+    from distill_app.evaluation.grade_file import grade_file
+
+    for row in grade_file(Path(file), workers=workers, limit_seconds=seconds):
+        print(json.dumps(row, ensure_ascii=False))
 
 
 @app.command()

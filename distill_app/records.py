@@ -32,6 +32,12 @@ class Problem:
     skills: tuple[str, ...] = ()
     solution: str | None = None
     steps: tuple[Step, ...] = ()
+    kind: str = "auto"
+    """What an answer is: `number`, `integer`, `choice` (a letter), `yes_no`; `auto` goes by the gold answer."""
+    cluster: str | None = None
+    """What problems share that come from one source (a passage, a contest); null stands alone."""
+    tolerance: float | None = None
+    """How far a number may be from the gold one, absolutely; null takes equal numbers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,18 @@ class Completion:
     """Numbers the data hold about this trace, by column: a reward, a rating, a pass rate."""
     group: str | None = None
     """What the rows made from one source share; null stands alone."""
+    prompt_tokens: int | None = None
+    """Tokens of the prompt, where somebody counts them: a server that bills them."""
+    seed: int | None = None
+    """The seed the completion was really drawn with, where it is not the request's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One teacher's reasoning about one problem: a candidate for training."""
+    """One teacher's reasoning about one problem: a candidate for training.
+
+    `question` is what the student is to be asked, `answer` its gold answer ("" where it has none).
+    """
 
     id: str
     problem_id: str
@@ -92,6 +105,12 @@ class Trace:
     numbers: tuple[tuple[str, float], ...] = ()
     group: str | None = None
     """Rows of one group are made of one source and can be selected together; null stands alone."""
+    task: str = "solve"
+    """What the row teaches: `solve` the question, or what its augmentation says (`backward_question`)."""
+    original_question: str | None = None
+    """The pool's question, where the augmentation asks another."""
+    kind: str = "auto"
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +126,16 @@ class Sample:
     seed: int
     finish_reason: str
     tokens: int
+    kind: str = "auto"
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a text was graded. `verdict` is correct, wrong, no_answer or timeout; `rule` is what found the answer."""
+    """How a text was graded. `verdict` is correct, wrong, no_answer or timeout; `rule` is what found the answer.
+
+    A row without a gold answer (a backward question, say) is `ungraded`: its augmentation has judged it.
+    """
 
     id: str
     verdict: str

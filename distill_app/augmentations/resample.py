@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distill_app.augmentations import Finished, ask
-from distill_app.records import Problem, Request, Trace
+from distill_app.augmentations import Grade, Made, Refused, Rounds, rows
+from distill_app.augmentations._rounds import answered
+from distill_app.records import Problem, Trace
 
 VERSION = 1
+ASKS = "question"
+ROWS = 1
+PLACEHOLDERS = {"prompt": ("question",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,45 +22,32 @@ class Options:
     temperature: float
 
 
-def requests(
+def make(
     problems: Sequence[Problem],
     options: Options,
     *,
-    samples: int,  # noqa: ARG001
+    samples: int,  # noqa: ARG001 - the options have a count of their own
     seed: int,
     teacher: str,
-) -> list[Request]:
-    """`options.samples` requests for each problem (the pool's own count does not matter), at its temperature."""
-    return ask(
-        problems,
-        options.prompt,
-        samples=options.samples,
-        seed=seed,
-        teacher=teacher,
-        augmentation="resample",
-        temperature=options.temperature,
-    )
+    grade: Grade,  # noqa: ARG001 - the contract: these answers are graded as candidates of the pool
+) -> Rounds:
+    """`options.samples` traces for each problem (the pool's own count does not matter), at its temperature.
 
-
-def finish(traces: Sequence[Trace]) -> Finished:
-    """Drops a trace that repeats, white space aside, another trace of the same problem.
-
-    Of equal texts the one with the lowest (sample, teacher) stays, whatever the order of `traces`. Traces without
-    text repeat nothing: what is missing is not this function's to count.
+    A trace that repeats, white space aside, an earlier sample of its problem is rejected. Traces without text repeat
+    nothing: an empty answer is for the grading to find.
     """
-    first: dict[tuple[str, str], Trace] = {}
-    for trace in sorted(traces, key=lambda trace: (trace.sample, trace.teacher, trace.id)):
-        first.setdefault(_key(trace), trace)
+    todo = rows(problems, samples=options.samples, seed=seed, teacher=teacher, augmentation="resample")
+    made = yield from answered(todo, options.prompt, options.temperature)
+    by_id = {row.id: row for row in todo}
+    first: dict[tuple[str, str], str] = {}
     kept: list[Trace] = []
-    rejected: list[tuple[Trace, str]] = []
-    for trace in traces:
-        original = first[_key(trace)]
-        if original is trace or not trace.text.strip():
+    rejected = list(made.rejected)
+    for trace in made.kept:  # the samples of a problem are in order
+        text = " ".join(trace.text.split())
+        original = first.setdefault((trace.problem_id, text), trace.id)
+        if original == trace.id or not text:
             kept.append(trace)
         else:
-            rejected.append((trace, f"repeats {original.id} word for word"))
-    return Finished(kept, rejected)
-
-
-def _key(trace: Trace) -> tuple[str, str]:
-    return trace.problem_id, " ".join(trace.text.split())
+            fault = Refused("repeat", f"repeats {original} word for word")
+            rejected.append(by_id[trace.id].rejected("answer", fault, trace.text))
+    return Made(kept, rejected)

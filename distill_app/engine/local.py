@@ -44,7 +44,8 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
             note("run_started", {"run": run.id, "stages": [stage.name for stage in plan.stages]})
             for stage in plan.stages:
                 carry_out_stage(stage, plan, root, run.folder, note)
-            _publish(plan.stages[-1], root, run)
+            report = plan.stages[-1]
+            publish(Store(root).folder(report.kind, report.fingerprint), run)
             note("run_finished", {"run": run.id})
         except KeyboardInterrupt:
             note("run_interrupted", {"run": run.id})
@@ -169,9 +170,8 @@ def _unexpected(stage: str, what: str, folder: Path) -> StageError:
     )
 
 
-def _publish(report: Stage, root: Path, run: Run) -> None:
-    """Copy the report beside the run and put the run's id into the result, which is written last."""
-    folder = Store(root).folder(report.kind, report.fingerprint)
+def publish(folder: Path, run: Run) -> None:
+    """Copy a report's artifact beside the run and put the run's id into the result, which is written last."""
     for path in sorted(folder.iterdir()):
         if path.name not in ("manifest.json", "result.json"):
             shutil.copyfile(path, run.folder / path.name)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from distill_app import __version__
-from distill_app.engine import local
+from distill_app.engine import local, ready
 from distill_app.errors import StageError, UsageError
 from distill_app.plan import graph
 from distill_app.plan.stage import Plan
 from distill_app.recipe import save
 from distill_app.recipe.resolve import Arm
 from distill_app.store import runs
+from distill_app.store.artifacts import Store
 from distill_app.store.runs import Run
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "math-verify", "tokenizers")
@@ -24,8 +25,9 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "m
 def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
     """Run every arm, one after the other, and return their results.
 
-    All arms are planned before the first starts, so a fault in the last is known before hours are spent on the
-    first. Raises `RecipeError` (nothing ran), `StageError` (finished work kept) or `KeyboardInterrupt`.
+    All arms are planned before the first starts, so a fault in the last, or what this machine lacks for it, is known
+    before hours are spent on the first. Raises `RecipeError` (nothing ran), `StageError` (finished work kept) or
+    `KeyboardInterrupt`.
     """
     plans = [graph.build(arm) for arm in arms]
     try:
@@ -34,6 +36,7 @@ def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], 
         raise UsageError(
             f"The workspace {root} cannot be made ({error.strerror}).", "Give another one with --workspace."
         ) from error
+    ready.check(plans, Store(root))
     results = []
     for plan in plans:
         run = _run_of(plan, root)

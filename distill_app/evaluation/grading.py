@@ -10,11 +10,22 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from distill_app.errors import StageError
-from distill_app.evaluation.answers import extract
-from distill_app.evaluation.equivalence import as_number, as_words, quick
+from distill_app.evaluation.answers import gold_answer, kind_of
+from distill_app.evaluation.kinds import (
+    Answerable,
+    Asked,
+    answer_of,
+    answerables,
+    asked,
+    gold_fault,
+    needs_no_algebra,
+    settle,
+)
 from distill_app.evaluation.metrics import classes
-from distill_app.evaluation.pool import Outcome, outcomes
+from distill_app.evaluation.pool import Outcome, Pair, outcomes
 from distill_app.records import Problem, Sample, Verdict
+
+__all__ = ["Answerable", "Progress", "answer_classes", "check_golds", "grade"]
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all)."""
@@ -23,29 +34,30 @@ _VERDICTS = {"equal": "correct", "unequal": "wrong", "over": "timeout"}
 
 
 def grade(
-    rows: Iterable[tuple[str, str, str]],
+    rows: Iterable[Answerable | tuple[str, str, str]],
     *,
     workers: int | None,
     limit_seconds: float,
     progress: Progress | None = None,
 ) -> list[Verdict]:
-    """A verdict for each (id, text, gold), in their order.
+    """A verdict for each row, in their order; a plain (id, text, gold) is an `Answerable` of kind `auto`.
 
-    Answers that `equivalence.quick` can settle are settled here; the rest go to worker processes, each distinct
-    pair of answer and gold once, with `limit_seconds` for each from the moment the work on it starts. `workers`
-    None takes one for each core, eight at most. `StageError` names a row that kills its worker twice.
+    Answers that `kinds.settle` can settle are settled here; the rest go to worker processes, each distinct
+    question of answer, gold and tolerance once, with `limit_seconds` for each from the moment the work on it starts.
+    `workers` None takes one for each core, eight at most. `StageError` names a row that kills its worker twice.
     """
-    rows = list(rows)
-    verdicts: list[Verdict | None] = [None] * len(rows)
-    waiting: dict[tuple[str, str], list[int]] = {}
-    for index, (row_id, text, gold) in enumerate(rows):
-        answer, rule = extract(text, gold)
+    given = answerables(rows)
+    verdicts: list[Verdict | None] = [None] * len(given)
+    waiting: dict[Pair, list[tuple[int, str | None]]] = {}
+    for index, row in enumerate(given):
+        question = asked(row)
+        answer, rule = answer_of(row, question)
         if answer is None:
-            verdicts[index] = Verdict(row_id, "no_answer", None, rule)
-        elif (same := quick(answer, gold)) is not None:
-            verdicts[index] = Verdict(row_id, "correct" if same else "wrong", answer, rule)
+            verdicts[index] = Verdict(row.id, "no_answer", None, rule)
+        elif (same := settle(answer, question)) is not None:
+            verdicts[index] = Verdict(row.id, "correct" if same else "wrong", answer, rule)
         else:
-            waiting.setdefault((answer, gold), []).append(index)
+            waiting.setdefault((answer, question.gold, question.tolerance), []).append((index, rule))
     pairs = list(waiting)
     done = sum(verdict is not None for verdict in verdicts)
 
@@ -53,41 +65,39 @@ def grade(
         nonlocal done
         done += len(waiting[pairs[pair]])
         if progress is not None:
-            progress(done, len(rows))
+            progress(done, len(given))
 
     if progress is not None:
-        progress(done, len(rows))
+        progress(done, len(given))
     found = _decide(
         pairs,
         workers,
         limit_seconds,
-        name=lambda index: f"row {rows[waiting[pairs[index]][0]][0]!r}",
+        name=lambda index: f"row {given[waiting[pairs[index]][0][0]].id!r}",
         progress=count,
     )
     for pair, outcome in zip(pairs, found, strict=True):
-        for index in waiting[pair]:
-            row_id, text, gold = rows[index]
-            answer, rule = extract(text, gold)
-            verdicts[index] = Verdict(row_id, _VERDICTS[outcome], answer, rule)
+        for index, rule in waiting[pair]:
+            verdicts[index] = Verdict(given[index].id, _VERDICTS[outcome], pair[0], rule)
     return [verdict for verdict in verdicts if verdict is not None]
 
 
 def check_golds(problems: Iterable[Problem], *, workers: int | None, limit_seconds: float) -> None:
     """Grade every gold answer against itself, by the way a student's answer takes; `StageError` names the bad ones.
 
-    A gold that is no number and no plain words must be understood by math-verify, not only repeat itself: else
-    a right answer in other notation could never be seen as right. An empty gold is bad too.
+    A gold that is no number and no plain words must be understood by algebra, not only repeat itself: else a right
+    answer in other notation could never be seen as right. An empty gold is bad too, and one that is not of its kind
+    (a choice that is no letter).
     """
     faults: list[tuple[str, str, str]] = []
     waiting: list[Problem] = []
     for problem in problems:
-        gold = problem.answer
-        if not gold.strip():
-            faults.append((problem.id, gold, "is empty"))
-        elif as_number(gold) is None and as_words(gold) is None:
+        if fault := gold_fault(problem.answer, problem.kind):
+            faults.append((problem.id, problem.answer, fault))
+        elif problem.kind in ("auto", "number") and not needs_no_algebra(problem.answer):
             waiting.append(problem)
     found = _decide(
-        [(problem.answer, problem.answer) for problem in waiting],
+        [(None, gold_answer(problem.answer), None) for problem in waiting],
         workers,
         limit_seconds,
         name=lambda index: f"the gold answer of problem {waiting[index].id!r}",
@@ -120,36 +130,43 @@ def answer_classes(
     """
     by_id = {verdict.id: verdict for verdict in verdicts}
     groups: dict[str, list[Verdict]] = {}
+    asking: dict[str, tuple[str, float | None]] = {}
     for sample in samples:
         groups.setdefault(sample.problem_id, []).append(by_id[sample.id])
-    distinct = {
-        problem: list(dict.fromkeys(v.extracted for v in group if v.extracted and v.verdict != "correct"))
-        for problem, group in groups.items()
-    }
-    known: dict[tuple[str, str], bool] = {}
-    waiting: dict[tuple[str, str], str] = {}
-    for problem, answers in distinct.items():
+        asking.setdefault(sample.problem_id, (kind_of(gold_answer(sample.answer), sample.kind), sample.tolerance))
+    known: dict[tuple[str, str, str], bool] = {}
+    waiting: dict[Pair, str] = {}
+    for problem, group in groups.items():
+        kind, tolerance = asking[problem]
+        answers = list(dict.fromkeys(v.extracted for v in group if v.extracted and v.verdict != "correct"))
         for place, later in enumerate(answers):
             for earlier in answers[:place]:
-                if (same := quick(later, earlier)) is not None:
-                    known[later, earlier] = same
+                pair = (later, earlier, tolerance)
+                same = settle(later, Asked(earlier, kind, tolerance))
+                if same is not None:
+                    known[problem, later, earlier] = same
                 else:
-                    waiting.setdefault((later, earlier), problem)
+                    waiting.setdefault(pair, problem)
     pairs = list(waiting)
     found = _decide(
         pairs, workers, limit_seconds, name=lambda index: f"two answers to problem {waiting[pairs[index]]!r}"
     )
-    known.update((pair, outcome == "equal") for pair, outcome in zip(pairs, found, strict=True))
+    decided = {pair: outcome == "equal" for pair, outcome in zip(pairs, found, strict=True)}
     labels: dict[str, int] = {}
-    for group in groups.values():
+    for problem, group in groups.items():
         others = [None if verdict.verdict == "correct" else verdict.extracted for verdict in group]
-        for verdict, label in zip(group, classes(others, lambda later, earlier: known[later, earlier]), strict=True):
+
+        def equal(later: str, earlier: str, problem: str = problem) -> bool:
+            same = known.get((problem, later, earlier))
+            return decided[later, earlier, asking[problem][1]] if same is None else same
+
+        for verdict, label in zip(group, classes(others, equal), strict=True):
             labels[verdict.id] = 0 if verdict.verdict == "correct" else label + 1 if label >= 0 else -1
     return labels
 
 
 def _decide(
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pair],
     workers: int | None,
     limit_seconds: float,
     name: Callable[[int], str],

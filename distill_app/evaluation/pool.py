@@ -24,6 +24,9 @@ from distill_app.errors import StageError
 Outcome = Literal["equal", "unequal", "over"]
 """`over`: the row was over its limit of time or memory, so nothing is known about it."""
 
+Pair = tuple[str | None, str, float | None]
+"""(answer, gold, tolerance); without an answer: is the gold understood at all?"""
+
 START_SECONDS = 300.0
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,12 +51,12 @@ class Worker:
         self.born = time.monotonic()
         self.buffer = b""
 
-    def send(self, row: int, extracted: str, gold: str) -> None:
-        """Hand over a row. A worker that died meanwhile is noticed when its output ends, not here."""
+    def send(self, row: int, pair: Pair) -> None:
+        """Hand over a pair. A worker that died meanwhile is noticed when its output ends, not here."""
         assert self.process.stdin is not None
         self.row, self.since = row, None
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write((json.dumps([row, extracted, gold]) + "\n").encode())
+            self.process.stdin.write((json.dumps([row, *pair]) + "\n").encode())
             self.process.stdin.flush()
 
     def receive(self) -> list[list[object]] | None:
@@ -80,14 +83,14 @@ class Worker:
 
 
 def outcomes(
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pair],
     *,
     workers: int,
     limit_seconds: float,
     name: Callable[[int], str],
     progress: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
-    """What math-verify says of each pair (extracted, gold), in the order given.
+    """What `equivalence.equivalent` says of each pair, in the order given; "equal" for a gold that is understood.
 
     The clock of a pair starts when a worker has started on it, never while it waits or while a worker starts up.
     Over `limit_seconds`, or over `worker.MEMORY_BYTES`, the outcome is "over". A worker that dies by itself has its
@@ -105,7 +108,7 @@ def outcomes(
 
 
 def _work(
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pair],
     waiting: deque[int],
     suspects: deque[int],
     workers: int,
@@ -143,7 +146,7 @@ def _work(
                             index = suspects.popleft()
                         else:
                             continue
-                        worker.send(index, *pairs[index])
+                        worker.send(index, pairs[index])
                 for key, _ in selector.select(_patience(team.values(), limit_seconds)):
                     worker = team[key.fd]
                     messages = worker.receive()

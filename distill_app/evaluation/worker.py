@@ -1,7 +1,7 @@
 """The process in which math-verify compares answers, one row at a time in its main thread.
 
-Started by `grading` as `python -m distill_app.evaluation.worker LIMIT_SECONDS`. Reads `[id, extracted, gold]` as a
-JSON line, writes `["started", id]` and then `["done", id, true | false | null]`; null says the row ran out of
+Started by `pool` as `python -m distill_app.evaluation.worker LIMIT_SECONDS`. Reads `[id, extracted, gold, tolerance]`
+as a JSON line (`extracted` null asks whether the gold is understood), writes `["started", id]` and then `["done", id, true | false | null]`; null says the row ran out of
 memory. It ends when its input ends.
 """
 
@@ -30,16 +30,17 @@ def main(limit_seconds: float) -> None:
     # Whatever the libraries print must not be taken for a reply.
     os.dup2(2, 1)
     _limit_memory()
-    from distill_app.evaluation.equivalence import equivalent
+    from distill_app.evaluation.equivalence import equivalent, understood
 
     equivalent("\\frac{1}{2}", "0.5")
     _send(replies.fileno(), ["ready"])
     for line in sys.stdin:
-        row, extracted, gold = json.loads(line)
+        row, extracted, gold, tolerance = json.loads(line)
         _send(replies.fileno(), ["started", row])
         signal.setitimer(signal.ITIMER_REAL, limit_seconds + GRACE_SECONDS)
         try:
-            equal: bool | None = equivalent(extracted, gold)
+            equal: bool | None
+            equal = understood(gold) if extracted is None else equivalent(extracted, gold, tolerance)
         except MemoryError:
             equal = None
         signal.setitimer(signal.ITIMER_REAL, 0)

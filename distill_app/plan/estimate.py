@@ -53,6 +53,8 @@ FIRST_GUESS: dict[str, Rate] = {
     "difficulty": Rate(6.0, 0.12, 40, 1_200_000_000),
     "skills": Rate(0.2, 0.0002),
     "skill_tree": Rate(6.0, 0.5, 40, 1_500_000_000),
+    "hygiene": Rate(0.2, 0.0005),
+    "agreement": Rate(60.0, 2.0, 200, 4_000_000_000),
     "placement": Rate(0.2, 0.0),
     "pool_answers": Rate(8.0, 0.12, 40, 1_500_000_000),
     "select": Rate(0.1, 0.0002),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from distill_app.errors import DistillError, Fault, RecipeError
+from distill_app.plan.stage import family, version
 from distill_app.problems import sources
 from distill_app.recipe import nodes
 from distill_app.recipe.model import Choice
@@ -19,7 +19,6 @@ from distill_app.skills import tree as skill_tree
 from distill_app.skills.embed import BAG_OF_WORDS
 from distill_app.store.files import sha256
 from distill_app.students.locate import Located, locate
-from distill_app.teachers import traces
 
 T = TypeVar("T")
 
@@ -65,7 +64,7 @@ def everything(arm: Arm) -> Found:
     pool = look(("pool", "problems", "dataset"), partial(sources.content_id, recipe.pool.problems))
     teachers = []
     for index, choice in enumerate(recipe.teacher):
-        key = next((key for key in ("model", "path") if key in choice.options), "name")
+        key = next((key for key in ("model", "path", "dataset") if choice.options.get(key)), "name")
         teachers.append(look(("teacher", index, key), partial(teacher, choice)))
     benchmarks = [
         look(("evaluation", "benchmarks", index), partial(sources.content_id, benchmark))
@@ -105,14 +104,16 @@ def _hash(path: str | None) -> str | None:
 
 def _scorer(arm: Arm) -> Teacher:
     """The quality scorer, its model by content; a judge's teacher likewise."""
-    scorer = teacher(arm.recipe.quality)
-    asked = arm.resolved["quality"].get("teacher")
-    if asked is None:
-        return scorer
-    judge = teacher(choice_of("teacher", asked))
-    version = importlib.import_module(f"distill_app.teachers.{judge.choice.key}").VERSION
-    options = {**scorer.options, "teacher": {"backend": judge.choice.key, "version": version, **judge.options}}
-    return Teacher(scorer.choice, options, {**scorer.local, "teacher": judge.local})
+    choice = arm.recipe.quality
+    options, local = dict(choice.options), {}
+    if "model" in options:
+        local = {"model": options.pop("model"), "revision": options.pop("revision")}
+        options["model_content"] = locate(local["model"], local["revision"]).content_id
+    if "teacher" in options:
+        judge = teacher(choice_of("teacher", arm.resolved["quality"]["teacher"]))
+        options["teacher"] = identity(judge)
+        local["teacher"] = judge.local
+    return Teacher(choice, options, local)
 
 
 def embedding(name: str) -> str:
@@ -121,14 +122,14 @@ def embedding(name: str) -> str:
 
 
 def teacher(choice: Choice) -> Teacher:
-    """A teacher by content: paths and model names are local."""
-    options = dict(choice.options)
-    if "model" in options:
-        local = {"model": options.pop("model"), "revision": options.pop("revision")}
-        options["model_content"] = locate(local["model"], local["revision"]).content_id
-        return Teacher(choice, options, local)
-    if "path" in options:
-        local = {"path": options.pop("path")}
-        options["content"] = traces.content_id(typed(traces.Options, choice.options))
-        return Teacher(choice, options, local)
-    return Teacher(choice, options, {})
+    """A teacher by content: what its module calls local stays out, and what that stands for goes in."""
+    module = family("teachers", choice)
+    local = {name: value for name, value in choice.options.items() if name in module.LOCAL}
+    options = {name: value for name, value in choice.options.items() if name not in module.LOCAL}
+    return Teacher(choice, {**options, **module.content(typed(module.Options, choice.options))}, local)
+
+
+def identity(teacher: Teacher) -> dict[str, Any]:
+    """What tells a teacher that is asked beside the pool (a judge, say) from every other."""
+    module = family("teachers", teacher.choice)
+    return {"backend": teacher.choice.key, "version": version(module), **teacher.options}

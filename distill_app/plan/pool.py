@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from distill_app.plan import lookup
-from distill_app.plan.lookup import Teacher
+from distill_app.plan.lookup import Teacher, identity
 from distill_app.plan.stage import Builder, Stage, family, source_options, student_options, version
 from distill_app.problems import sources
 from distill_app.recipe.model import Choice, Recipe
@@ -45,9 +44,17 @@ def needs(recipe: Recipe) -> frozenset[str]:
         found.add("quality")
     if "answers" in found and recipe.skills.per_skill is not None:
         found.add("skills")
-    if recipe.pool.keep.max_tokens is not None:
+    if recipe.pool.keep.max_tokens is not None or recipe.pool.keep.min_tokens is not None:
         found.add("tokens")
     return frozenset(found)
+
+
+def augmentations_of(teacher: Teacher, recipe: Recipe) -> tuple[Choice, ...]:
+    """What this teacher is asked for: the recipe's augmentations, or its traces as they are if written already."""
+    return (AS_WRITTEN,) if family("teachers", teacher.choice).FOLLOWS == "nothing" else recipe.augmentation
+
+
+AS_WRITTEN = Choice(key="_as_written", name="as_written", options={}, weight=None, limit=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +75,23 @@ def part_of(
     augmentation: Choice,
 ) -> Part:
     choice, options = teacher.choice, teacher.options
-    module = importlib.import_module(f"distill_app.teachers.{choice.key}")
+    module = family("teachers", choice)
     each = augmentation.options.get("samples", recipe.pool.samples)
-    rows = problems.rows * each if problems.rows else None
+    asked = min(problems.rows, choice.limit or problems.rows) if problems.rows else None
+    made = family("augmentations", augmentation)
+    rows = asked * each * made.ROWS if asked else None
     label = f"{choice.name}/{augmentation.name}"
+    graded = {"limit_seconds": recipe.runtime.grade_seconds} if made.ASKS == "instructions" else {}
     traces = builder.add(
         "generate",
         label=label,
         options={
-            "teacher": {"name": choice.name, "backend": choice.key, "version": version(module), **options},
+            "teacher": {"name": choice.name, **identity(teacher), "limit": choice.limit},
             "augmentation": {
-                "name": augmentation.key,
-                "version": version(family("augmentations", augmentation)),
+                "name": augmentation.key.removeprefix("_"),
+                "version": version(made),
                 **augmentation.options,
+                **graded,
             },
             "samples": recipe.pool.samples,
             "seed": recipe.pool.seed,
@@ -148,12 +159,11 @@ def _skills(
     model = False
     if settings.by == "teacher" and found.skills_teacher is not None:
         teacher = found.skills_teacher
-        module = importlib.import_module(f"distill_app.teachers.{teacher.choice.key}")
-        model = module.MODEL
+        model = family("teachers", teacher.choice).MODEL
         options |= {
             "fan_out": settings.fan_out,
             "seed": settings.seed,
-            "teacher": {"backend": teacher.choice.key, "version": version(module), **teacher.options},
+            "teacher": identity(teacher),
             "version": attribution.VERSION,
         }
         local["teacher"] = teacher.local
@@ -166,6 +176,29 @@ def _skills(
         rows=rows,
         model=model,
         work=f"skills {settings.by}",
+    )
+
+
+def hygiene(builder: Builder, recipe: Recipe, parts: Sequence[Part], benchmarks: Sequence[Stage]) -> Stage:
+    """What of the pool is no candidate, and why: by the recipe's `keep`, duplicates, benchmarks and weights.
+
+    Its `rows` in the plan are the rows it goes through.
+    """
+    rows = [part.traces.rows for part in parts]
+    inputs = {role: stages for role, stages in by_role(parts).items() if role in ("traces", "verdicts", "tokens")}
+    checked = recipe.pool.decontaminate.ngram is not None
+    return builder.add(
+        "hygiene",
+        options={
+            "keep": dataclasses.asdict(recipe.pool.keep),
+            "deduplicate": dataclasses.asdict(recipe.pool.deduplicate),
+            "decontaminate": dataclasses.asdict(recipe.pool.decontaminate),
+            "weights": {choice.name: choice.weight for choice in recipe.teacher},
+            "seed": recipe.pool.seed,
+            "benchmarks": [each.name for each in recipe.evaluation.benchmarks] if checked else [],
+        },
+        inputs={**inputs, **({"benchmarks": tuple(benchmarks)} if checked else {})},
+        rows=None if None in rows else sum(row or 0 for row in rows),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from distill_app.plan import lookup
@@ -11,26 +10,27 @@ from distill_app.plan.stage import Builder, Stage, family, student_options, vers
 from distill_app.recipe.model import Recipe
 
 
-def select(builder: Builder, recipe: Recipe, found: lookup.Found, problems: Stage, parts: Sequence[Part]) -> Stage:
-    total = None
-    if all(part.traces.rows for part in parts):
-        total = sum(part.traces.rows or 0 for part in parts)
+def select(
+    builder: Builder,
+    recipe: Recipe,
+    found: lookup.Found,
+    problems: Stage,
+    parts: Sequence[Part],
+    clean: Stage,
+) -> Stage:
+    total = clean.rows
     top = recipe.selector.options.get("top")
     rows = top if isinstance(top, int) else None
     if isinstance(top, str) and total:
         rows = int(total * float(top.rstrip("%")) / 100)
     wanted = needs(recipe)
-    keep = dataclasses.asdict(recipe.pool.keep)
-    inputs: dict[str, Stage | Sequence[Stage]] = {**by_role(parts)}
+    inputs: dict[str, Stage | Sequence[Stage]] = {**by_role(parts), "hygiene": clean}
     settings = recipe.capability
     if "placement" in wanted:
         inputs["placement"] = builder.add(
             "placement",
-            options={
-                "keep": keep,
-                "placement": {"rows": settings.rows, "from_top": settings.from_top, "seed": settings.seed},
-            },
-            inputs={role: inputs[role] for role in ("traces", "verdicts", "quality", "tokens") if role in inputs},
+            options={"placement": {"rows": settings.rows, "from_top": settings.from_top, "seed": settings.seed}},
+            inputs={role: inputs[role] for role in ("traces", "hygiene", "quality") if role in inputs},
             rows=settings.rows if isinstance(settings.rows, int) else total and min(100, max(1, total // 50)),
         )
     if "answers" in wanted:
@@ -46,7 +46,6 @@ def select(builder: Builder, recipe: Recipe, found: lookup.Found, problems: Stag
             "selector": recipe.selector.key,
             "version": version(family("selectors", recipe.selector)),
             "selector_options": dict(recipe.selector.options),
-            "keep": keep,
             "seed": recipe.seed,
             "capability": capability,
             "dynamic": dynamic,
@@ -73,6 +72,7 @@ def _pool_answers(
         "pool_answers",
         options={
             "student": student_options(recipe.student, found.student),
+            "backend": recipe.evaluation.backend,
             **{
                 key: getattr(settings, key)
                 for key in ("samples", "per_skill", "temperature", "top_p", "max_tokens", "seed")
@@ -81,7 +81,7 @@ def _pool_answers(
         inputs=inputs,
         local={"model": recipe.student.model, "revision": recipe.student.revision},
         rows=rows,
-        work=f"evaluate base {found.student.content_id}",
+        work=f"evaluate base {recipe.evaluation.backend} {found.student.content_id}",
     )
     verdicts = builder.add(
         "grade",

@@ -93,6 +93,7 @@ def student_options(student: Student, located: Located) -> dict[str, Any]:
         "dtype": student.dtype,
         "system_prompt": student.system_prompt,
         "prompt": student.prompt,
+        "thinking": student.thinking,
     }
 
 

@@ -17,7 +17,14 @@ Row = Mapping[str, Any]
 
 
 class BadRow(Exception):
-    """A row that cannot be used; the text says why. Caught by the readers, never seen by a user."""
+    """A row that cannot be used; the text says why. Caught by the readers, never seen by a user.
+
+    `kind` says it in a few words that are the same for every row of the kind: "no 'solution'".
+    """
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def refused(where: str, fault: BadRow) -> StageError:
@@ -57,10 +64,10 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
 def _json_row(line: bytes) -> Row | BadRow:
     try:
         row = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        return BadRow(f"the line is not JSON ({error})")
+    except (ValueError, RecursionError) as error:
+        return BadRow(f"the line is not JSON ({error})", "not JSON")
     if not isinstance(row, dict):
-        return BadRow(f"the line holds a JSON {_kind(row)}, not an object")
+        return BadRow(f"the line holds a JSON {kind_of(row)}, not an object", "not an object")
     return row
 
 
@@ -78,28 +85,58 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
         raise StageError(f"{path} is not a readable Parquet file: {error}.", "Write it again.") from error
 
 
+def value_of(row: Row, column: str) -> Any:
+    """What `column` holds: a column of that name, else, at dots, what lies inside (`choices.text`).
+
+    Of a list of objects it is the list of what lies inside each. Raises `BadRow` where there is no such column.
+    """
+    if column in row:
+        return row[column]
+    value: Any = row
+    for part in column.split("."):
+        inner = value if isinstance(value, list) else [value]
+        if not inner or not all(isinstance(item, Mapping) and part in item for item in inner):
+            raise BadRow(_no_column(row, column), f"no {column!r}")
+        value = [item[part] for item in value] if isinstance(value, list) else value[part]
+    return value
+
+
 def text_of(row: Row, column: str, *, numbers: bool = False) -> str:
     """The text in `column`, with white space at the ends removed. `numbers` lets a number stand for its text.
 
     Raises `BadRow` where the column is missing, empty, or of another type.
     """
-    if column not in row:
-        near = difflib.get_close_matches(column, [str(name) for name in row], n=1, cutoff=0.5)
-        guess = f"; did you mean {near[0]!r}?" if near else "."
-        raise BadRow(f"there is no column {column!r}{guess} The columns are {', '.join(map(repr, row))}")
-    value = row[column]
+    return as_text(value_of(row, column), column, numbers=numbers)
+
+
+def as_text(value: object, column: str, *, numbers: bool = False) -> str:
+    """`text_of` for a value that is at hand; `column` is what a `BadRow` names."""
     if numbers and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(int(value)) if float(value).is_integer() else repr(value)
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
     if not isinstance(value, str):
-        raise BadRow(f"column {column!r} holds a {_kind(value)}, not text")
+        what = kind_of(value)
+        raise BadRow(f"column {column!r} holds {article(what)}, not text", f"{column!r} holds {article(what)}")
     if not value.strip():
-        raise BadRow(f"column {column!r} is empty")
+        raise BadRow(f"column {column!r} is empty", f"{column!r} is empty")
     return value.strip()
 
 
-def _kind(value: object) -> str:
+def _no_column(row: Row, column: str) -> str:
+    inside = [f"{outer}.{inner}" for outer, value in row.items() if isinstance(value, Mapping) for inner in value]
+    near = difflib.get_close_matches(column, [*map(str, row), *inside], n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]!r}?" if near else "."
+    return f"there is no column {column!r}{guess} The columns are {', '.join(map(repr, row))}"
+
+
+def kind_of(value: object) -> str:
+    """The type of a value in the words of JSON."""
     names = {"NoneType": "null", "bool": "boolean", "dict": "object", "int": "number", "float": "number"}
     return names.get(type(value).__name__, "string" if isinstance(value, str) else type(value).__name__)
+
+
+def article(kind: str) -> str:
+    """ "a list", "an object"."""
+    return f"{'an' if kind[0] in 'aeio' else 'a'} {kind}"
 
 
 def file_hash(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from distill_app.errors import StageError
 from distill_app.records import Trace
+from distill_app.thinking import split
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,8 @@ def part_of(text: str, part: str) -> str:
     """
     if part == "trace":
         return text
-    before, closed, after = text.rpartition("</think>")
-    if closed:
-        return after.strip()
-    return "" if before or text.lstrip().startswith("<think>") else text
+    thought = split(text)
+    return text if thought.state == "none" else thought.answer.strip()
 
 
 def read_of(tokenizer: Any, trace: Trace, part: str, limit: int | None) -> Read:

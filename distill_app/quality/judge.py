@@ -18,6 +18,7 @@ from distill_app.errors import StageError
 from distill_app.recipe.model import Runtime, build
 from distill_app.records import Completion, Problem, Quality, Request, Trace, Verdict
 from distill_app.seeds import derive
+from distill_app.thinking import split
 
 VERSION = 1
 MODEL = True
@@ -152,7 +153,7 @@ def rating(reply: str, scale: Scale) -> int | None:
     Read are, after the last think block: a JSON object with a whole `rating`, alone or in the reply's one code fence;
     and a number by itself, as `7`, `Rating: 7` or `7/10` (over the scale's highest).
     """
-    text = reply.rpartition("</think>")[2].strip()
+    text = split(reply).answer.strip()
     fences = _FENCE.findall(text)
     if len(fences) == 1:
         text = fences[0].strip()

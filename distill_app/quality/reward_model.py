@@ -22,7 +22,7 @@ from distill_app.quality._conversation import Read, conversation_text, part_of, 
 from distill_app.recipe.model import Runtime
 from distill_app.records import Quality, Trace, Verdict
 
-VERSION = 1
+VERSION = 2
 MODEL = True
 
 

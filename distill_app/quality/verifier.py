@@ -14,8 +14,9 @@ from fractions import Fraction
 from distill_app.errors import StageError
 from distill_app.quality import _equations
 from distill_app.records import Quality, Trace, Verdict
+from distill_app.thinking import split
 
-VERSION = 1
+VERSION = 2
 MODEL = False
 
 COMMON = frozenset(Fraction(number) for number in (1, 2, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000))
@@ -59,7 +60,7 @@ def score(rows: Sequence[tuple[Trace, Verdict]], options: Options) -> list[Quali
         if trace.id != verdict.id:
             raise ValueError(f"the verdict of {verdict.id!r} came with the trace {trace.id!r}")
         equations = _equations.find(trace.text)
-        answer = float(verdict.verdict == "correct")
+        answer = float(verdict.verdict in ("correct", "ungraded"))
         held = steps(equations)
         agreement = coherence(trace.question, equations)
         form = form_of(trace.text)
@@ -118,10 +119,10 @@ def _given(question: str) -> set[frozenset[Fraction]]:
 def form_of(text: str) -> float:
     """1 for one final-answer line and nothing after it, halved for each of: several of them, text after the last.
 
-    0 where there is none. A final-answer line begins with `Answer:`, `The answer is`, `A:` or `####`, or holds
-    `\\boxed{...}`.
+    A think block is not looked at. 0 where there is no such line: one that begins with `Answer:`, `The answer is`, `A:`
+    or `####`, or holds `\\boxed{...}`.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in split(text).answer.splitlines() if line.strip()]
     places = [place for place, line in enumerate(lines) if _ANSWER_LINE.match(line) or "\\boxed{" in line]
     if not places:
         return 0.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from distill_app.errors import Fault
+from distill_app.problems.benchmarks import MACRO
 from distill_app.problems.word_problems import FAMILIES, SPLITS
-from distill_app.recipe import nodes, paths, selection_checks
+from distill_app.recipe import nodes, paths, selection_checks, teacher_checks
 from distill_app.recipe.defaults import BUILTIN
 from distill_app.recipe.nodes import Path
 from distill_app.recipe.paths import FILE_KINDS
@@ -91,17 +93,28 @@ def enough_rows(view: View) -> Iterator[Fault]:
     top, per_problem = selector.get("top"), selector.get("per_problem")
     if limit is None or not isinstance(top, int):
         return
-    teachers = len(view.data["teacher"])
-    each = teachers * sum(item.get("samples", samples) for item in view.data["augmentation"])
-    kept = min(each, per_problem) if isinstance(per_problem, int) else each
-    if top > limit * kept:
-        most = "per_problem" if kept < each else "teachers and augmentations"
+    each = most = 0
+    for teacher in view.data["teacher"]:
+        rows = sum(item.get("samples", samples) * _rows_each(item) for item in view.data["augmentation"])
+        if teacher["backend"] == "traces":
+            rows = samples
+        each += rows
+        most += rows * min(limit, teacher["limit"] or limit)
+    by = "teachers and augmentations"
+    if isinstance(per_problem, int) and limit * per_problem < most:
+        by, each, most = "per_problem", per_problem, limit * per_problem
+    if top > most:
         yield view.fault(
             ("selector", "top"),
-            f"top asks for {top} rows, and there can be {limit * kept} at most ({limit} problems, {kept} rows each "
-            f"by {most}).",
-            f"The nearest valid value is {limit * kept}.",
+            f"top asks for {top} rows, and there can be {most} at most ({limit} problems, {each} rows each by {by}).",
+            f"The nearest valid value is {most}.",
         )
+
+
+def _rows_each(augmentation: Any) -> int:
+    """Training rows that an augmentation makes of one sample."""
+    module = teacher_checks.module_of("augmentations", augmentation["name"])
+    return 1 if module is None else int(module.ROWS)
 
 
 def unique_names(view: View) -> Iterator[Fault]:
@@ -116,6 +129,16 @@ def unique_names(view: View) -> Iterator[Fault]:
             if item["name"] in seen:
                 yield view.fault((*path, index, "name"), f"there is another {noun} {quoted(item['name'])}.", suggestion)
             seen.add(item["name"])
+
+
+def reserved_names(view: View) -> Iterator[Fault]:
+    for index, item in view.items("evaluation", "benchmarks"):
+        if item["name"] == MACRO:
+            yield view.fault(
+                ("evaluation", "benchmarks", index, "name"),
+                f"{quoted(MACRO)} is what the average over the benchmarks is called.",
+                "Give it another name.",
+            )
 
 
 def worked_problems(view: View) -> Iterator[Fault]:
@@ -238,11 +261,13 @@ CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
     weights,
     enough_rows,
     unique_names,
+    reserved_names,
     worked_problems,
     dataset_names,
     families,
     training_on_the_test,
     rows_in_a_batch,
+    *teacher_checks.CHECKS,
     *selection_checks.CHECKS,
     places,
 )

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from distill_app.problems import word_problems
+from distill_app.problems import benchmarks, word_problems
 from distill_app.recipe import nodes, schema
 from distill_app.recipe.nodes import Node
 from distill_app.recipe.schema import Schema, Schemas
@@ -15,7 +15,10 @@ BUILTIN = "builtin:"
 
 
 def write_out(root: Node) -> Node:
-    """The recipe with a single teacher as a list of one, and augmentations and benchmarks given by name as maps."""
+    """The recipe with a single teacher as a list of one, and augmentations and benchmarks given by name as maps.
+
+    What a known benchmark's name stands for is filled in later, by `known_benchmarks`.
+    """
     teacher = nodes.step(root, "teacher")
     if teacher is not None and isinstance(teacher.value, dict):
         only = replace(teacher, implied=True)
@@ -25,12 +28,26 @@ def write_out(root: Node) -> Node:
         items = [_named(item) for item in augmentation.value]
         root = nodes.with_item(root, "augmentation", replace(augmentation, value=items))
     evaluation = nodes.step(root, "evaluation")
-    benchmarks = nodes.find(root, ("evaluation", "benchmarks"))
-    if evaluation is not None and benchmarks is not None and isinstance(benchmarks.value, list):
-        items = [_benchmark(item) for item in benchmarks.value]
-        evaluation = nodes.with_item(evaluation, "benchmarks", replace(benchmarks, value=items))
+    asked = nodes.find(root, ("evaluation", "benchmarks"))
+    if evaluation is not None and asked is not None and isinstance(asked.value, list):
+        names = benchmarks.names()
+        items = [_named(item) if item.value in names else item for item in asked.value]
+        evaluation = nodes.with_item(evaluation, "benchmarks", replace(asked, value=items))
         root = nodes.with_item(root, "evaluation", evaluation)
     return root
+
+
+def known_benchmarks(root: Node) -> Node:
+    """The recipe with what each benchmark of a known name does not say: its data set, commit, columns.
+
+    To be done when all values have been set: a data set given by --set brings columns of its own.
+    """
+    evaluation, asked = nodes.step(root, "evaluation"), nodes.find(root, ("evaluation", "benchmarks"))
+    if evaluation is None or asked is None or not isinstance(asked.value, list):
+        return root
+    items = [_known_benchmark(item) for item in asked.value]
+    evaluation = nodes.with_item(evaluation, "benchmarks", replace(asked, value=items))
+    return nodes.with_item(root, "evaluation", evaluation)
 
 
 def complete(schemas: Schemas, root: Node) -> Any:
@@ -55,11 +72,17 @@ def complete(schemas: Schemas, root: Node) -> Any:
     return data
 
 
+def of_part(schemas: Schemas, part: str) -> dict[str, Any]:
+    """The defaults of one part of a recipe, as plain data."""
+    filled: dict[str, Any] = _fill(schemas, schemas.root["properties"][part], {})
+    return filled
+
+
 def _sources(data: Any) -> list[dict[str, Any]]:
     pool, evaluation = data.get("pool"), data.get("evaluation")
     sources = [pool.get("problems")] if isinstance(pool, dict) else []
-    benchmarks = evaluation.get("benchmarks") if isinstance(evaluation, dict) else None
-    sources += benchmarks if isinstance(benchmarks, list) else []
+    asked = evaluation.get("benchmarks") if isinstance(evaluation, dict) else None
+    sources += asked if isinstance(asked, list) else []
     return [source for source in sources if isinstance(source, dict)]
 
 
@@ -103,8 +126,8 @@ def _named(item: Node) -> Node:
     return replace(item, value={"name": replace(item, implied=True)})
 
 
-def _benchmark(item: Node) -> Node:
-    if item.value != "word_problems":
+def _known_benchmark(item: Node) -> Node:
+    name = nodes.step(item, "name")
+    if name is None or name.value not in benchmarks.names():
         return item
-    dataset = replace(item, value=f"{BUILTIN}word_problems", implied=True)
-    return replace(item, value={"name": replace(item, implied=True), "dataset": dataset})
+    return nodes.completed(item, benchmarks.expand(name.value, nodes.plain(item)))

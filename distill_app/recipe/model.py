@@ -22,6 +22,10 @@ class ProblemFields:
     question: str
     answer: str
     solution: str | None
+    choices: str | None
+    labels: str | None
+    cluster: str | None
+    tolerance: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class ProblemSource:
     revision: str | None
     fields: ProblemFields
     answer_after: str | None
+    kind: Literal["auto", "number", "integer", "choice", "yes_no"]
+    where: Mapping[str, Any]
     limit: int | None
     bad_rows: Literal["stop", "skip"]
     families: tuple[str, ...] | None
@@ -52,6 +58,7 @@ class Student:
     dtype: Literal["auto", "bfloat16", "float32"]
     system_prompt: str | None
     prompt: str
+    thinking: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +70,31 @@ class Choice:
     name: str
     """What tables call it: a teacher's own name, else the key."""
     options: Mapping[str, Any]
+    weight: float | None
+    """Of a teacher: its share of the pool against those of the others with a weight."""
+    limit: int | None
+    """Of a teacher: the most problems it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
     correct: bool
     max_tokens: int | None
+    min_tokens: int | None
+    finished: bool
+    think: Literal["any", "required", "forbidden"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deduplicate:
+    exact: bool
+    near: float | None
+    ngram: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decontaminate:
+    ngram: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +103,8 @@ class Pool:
     samples: int
     seed: int
     keep: Keep
+    deduplicate: Deduplicate
+    decontaminate: Decontaminate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +176,15 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """The check of adapter against merged weights and vllm: the recipe's `evaluation.agreement`."""
+
+    prompts: int
+    tokens: int
+    least: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     benchmarks: tuple[Benchmark, ...]
     samples: int
@@ -156,6 +193,19 @@ class Evaluation:
     top_p: float
     max_tokens: int
     seed: int
+    backend: Literal["transformers", "vllm"]
+    adapter: Literal["auto", "lora", "merged"]
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vllm:
+    tensor_parallel: int
+    data_parallel: int
+    gpu_memory: float
+    kv_cache_gib: int
+    max_num_seqs: int | None
+    eager: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +219,7 @@ class Runtime:
     checkpoint_steps: int
     grade_workers: int | None
     grade_seconds: float
+    vllm: Vllm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,25 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
             yield from walk(child, (*path, index))
 
 
+def implied(value: Any, at: Node) -> Node:
+    """Plain data as nodes that no file writes out, standing where `at` does."""
+    if isinstance(value, dict):
+        value = {key: implied(item, at) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        value = [implied(item, at) for item in value]
+    return replace(at, value=value, span=None, implied=True)
+
+
+def completed(node: Node, data: Any) -> Node:
+    """A map node with what `data` holds and it does not, maps inside maps likewise."""
+    if not isinstance(node.value, dict) or not isinstance(data, dict):
+        return node
+    filled = dict(node.value)
+    for key, item in data.items():
+        filled[key] = completed(filled[key], item) if key in filled else implied(item, node)
+    return replace(node, value=filled)
+
+
 def with_item(node: Node, part: str | int, child: Node) -> Node:
     """A copy of a map or list node with one child set."""
     if isinstance(node.value, dict) and isinstance(part, str):

@@ -61,6 +61,7 @@ def load_arms(path: str | os.PathLike[str], sets: Sequence[str] = (), *, schemas
     arms = []
     for label, assignments in combinations:
         arm_root, found = overrides.apply(schemas, root, assignments)
+        arm_root = defaults.known_benchmarks(arm_root)
         data, found_here = check(schemas, arm_root)
         faults += [*found, *found_here]
         if not faults:
@@ -100,9 +101,10 @@ def choice_of(part: str, item: dict[str, Any]) -> Choice:
 
 def _choice(part: str, item: dict[str, Any]) -> dict[str, Any]:
     key = item[FAMILIES[part].key]
-    names = {"name", FAMILIES[part].key}
+    names = {"name", FAMILIES[part].key, *FAMILIES[part].shared}
     options = {name: value for name, value in item.items() if name not in names}
-    return {"key": key, "name": item.get("name", key), "options": options}
+    shared = {name: item.get(name) for name in ("weight", "limit")}
+    return {"key": key, "name": item.get("name", key), "options": options, **shared}
 
 
 def _file(path: str) -> str:

@@ -22,16 +22,20 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A part of the recipe whose options depend on a name: which key holds it, which folder its schemas."""
+    """A part of the recipe whose options depend on a name: which key holds it, which folder its schemas.
+
+    `shared` are keys that every member has and that are no options of its own.
+    """
 
     part: str
     key: str
     folder: str
+    shared: tuple[str, ...] = ()
 
 
 FAMILIES = {
     "selector": Family("selector", "name", "selectors"),
-    "teacher": Family("teacher", "backend", "teachers"),
+    "teacher": Family("teacher", "backend", "teachers", ("weight", "limit")),
     "augmentation": Family("augmentation", "name", "augmentations"),
     "quality": Family("quality", "scorer", "quality"),
 }

@@ -1,16 +1,13 @@
-"""What a recipe can get wrong about selection: dynamic selection, capability, skills, judges, written traces."""
+"""What a recipe can get wrong about selection: dynamic selection, capability, skills, judges."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from distill_app.errors import Fault
 from distill_app.recipe.model import build
+from distill_app.recipe.teacher_checks import module_of
 from distill_app.recipe.view import View
-from distill_app.recipe.wording import quoted
 
 
 def selection(view: View) -> Iterator[Fault]:
@@ -18,7 +15,7 @@ def selection(view: View) -> Iterator[Fault]:
     if not view.sound(("selector",)):
         return
     selector = view.data["selector"]
-    module = _module("selectors", selector["name"])
+    module = module_of("selectors", selector["name"])
     if module is None:
         return
     if hasattr(module, "check"):
@@ -118,48 +115,9 @@ def judge_scale(view: View) -> Iterator[Fault]:
         )
 
 
-def written_traces(view: View) -> Iterator[Fault]:
-    if not view.sound(("augmentation",)) or len(view.data["augmentation"]) == 1:
-        return
-    for _, teacher in view.items("teacher"):
-        if teacher["backend"] == "traces":
-            yield view.fault(
-                ("augmentation", 1),
-                f"the traces of teacher {quoted(teacher['name'])} are written already, so each of"
-                f" {len(view.data['augmentation'])} augmentations would put the same ones into the pool.",
-                "Name one augmentation, or take another teacher.",
-            )
-
-
-def asked_teachers(view: View) -> Iterator[Fault]:
-    """Teachers who judge or attribute must be able to answer any question."""
-    for part, task in (("quality", "rate traces"), ("skills", "attribute skills")):
-        if not view.sound((part,)):
-            continue
-        teacher = view.data[part].get("teacher")
-        if teacher is not None and teacher["backend"] in ("worked", "traces"):
-            what = {
-                "worked": "is a program that solves the built-in problems",
-                "traces": "holds traces already written",
-            }
-            yield view.fault(
-                (part, "teacher", "backend"),
-                f"the teacher {quoted(teacher['backend'])} {what[teacher['backend']]}: it cannot {task}.",
-                "Name a language model, such as backend: transformers with its model.",
-            )
-
-
-def _module(folder: str, name: str) -> Any:
-    """The module of a family's member; None where a schema stands alone (a test's, say)."""
-    full = f"distill_app.{folder}.{name}"
-    return importlib.import_module(full) if importlib.util.find_spec(full) else None
-
-
 CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
     selection,
     placement_test,
     skills,
-    asked_teachers,
     judge_scale,
-    written_traces,
 )

@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import statistics as plain
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from distill_app.evaluation import statistics
+from distill_app.reports import columns
+
+if TYPE_CHECKING:
+    from distill_app.evaluation.resampling import Floats
 
 CONTROL = "random"
 """The selector every other is compared with: a dynamic arm with the dynamic one, which draws afresh each epoch."""
 
 
 class ArmRow(TypedDict):
-    """One arm on one benchmark, as `schemas/leaderboard.schema.json` describes it. Scores are fractions, 0 to 1."""
+    """One arm on one benchmark, or on average, as `schemas/leaderboard.schema.json` has it. Scores are fractions."""
 
     arm: str
     recipe: str
@@ -33,6 +38,7 @@ class ArmRow(TypedDict):
     metric: str
     k: int
     n_problems: int
+    n_clusters: int | None
     score: float
     ci_low: float | None
     ci_high: float | None
@@ -44,13 +50,16 @@ class ArmRow(TypedDict):
     gain: float | None
     gain_ci_low: float | None
     gain_ci_high: float | None
+    gain_p: float | None
     minus_random: float | None
     minus_random_ci_low: float | None
     minus_random_ci_high: float | None
+    minus_random_p: float | None
     random_arm: str | None
     minus_best: float
     minus_best_ci_low: float | None
     minus_best_ci_high: float | None
+    minus_best_p: float | None
     standing: Literal["best", "within noise of the best", "below the best"]
     truncated: float
     no_answer: float
@@ -60,129 +69,185 @@ class ArmRow(TypedDict):
 
 
 def arms(results: Iterable[Mapping[str, Any]]) -> list[ArmRow]:
-    """Every arm of these results on every benchmark, best score first within what can be compared.
+    """Every arm of these results on every benchmark, best score first within what can be compared; macro averages last.
 
     Arms stand together where they answered the same problems under the same evaluation settings. `minus_random` is
     paired by problem with the arm whose selector is random, dynamic for a dynamic arm where there is one, else static,
     and whose recipe and settings are otherwise the same; null for static random itself and where there is none.
-    `minus_best` is against the best score. Of two results of one arm and one seed the later counts. Results without an
-    `arm` (of earlier versions) are left out.
+    `minus_best` is against the best score, its p-value adjusted after Holm over the arms beside the best. Of two
+    results of one arm and one seed the later counts. Results without an `arm` (of earlier versions) are left out.
     """
+    given = grouped(results)
+    differing = _differing([group[0] for group in given])
+    found: dict[columns.Section, list[_Measured]] = {}
+    for group, differs in zip(given, differing, strict=True):
+        for section, measured in columns.sections(group[0], columns.of(group)):
+            found.setdefault(section, []).append(_Measured(group, section, measured, differs))
+    return [row for section in sorted(found) for row in _section(found[section])]
+
+
+def grouped(results: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The runs of each arm by rising seed; of two with one seed the later counts."""
     by_arm: dict[str, dict[int, Mapping[str, Any]]] = {}
     for result in results:
         if "arm" in result:
             by_arm.setdefault(result["arm"], {})[result["seed"]] = result
-    given = [[seeds[seed] for seed in sorted(seeds)] for seeds in by_arm.values()]
-    differing = _differing([group[0] for group in given])
-    sections: dict[str, list[_Measured]] = {}
-    for group, differs in zip(given, differing, strict=True):
-        for benchmark in group[0]["per_problem"]:
-            measured = _Measured(group, benchmark, differs)
-            sections.setdefault(measured.section, []).append(measured)
+    return [[seeds[seed] for seed in sorted(seeds)] for seeds in by_arm.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The runs of an arm on one benchmark, or on several for their macro average."""
+
+    results: Sequence[Mapping[str, Any]]
+    section: columns.Section
+    columns: Sequence[columns.Column]
+    differs: dict[str, Any]
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        return self.results[0]
+
+    @property
+    def dynamic(self) -> bool:
+        return bool(self.first["selection"]["dynamic"])
+
+    @property
+    def base(self) -> tuple[tuple[float, ...], ...] | None:
+        """The untrained student's scores by problem, a tuple a benchmark; None where one was not measured."""
+        found = tuple(column.untrained for column in self.columns if column.untrained is not None)
+        return found if len(found) == len(self.columns) else None
+
+    def by_seed(self, name: str) -> list[float]:
+        """A figure of the rows of this metric for each seed, the mean over benchmarks."""
+        asked = {(column.benchmark, column.metric) for column in self.columns}
+        return [
+            plain.fmean(row[name] for row in result["rows"] if (row["benchmark"], row["metric"]) in asked)
+            for result in self.results
+        ]
+
+
+def _section(members: Sequence[_Measured]) -> list[ArmRow]:
+    """The lines of arms that stand together, best first. All are resampled at once, with the same draws."""
+    m = len(members)
+    # Most arms share their untrained student: each is resampled once.
+    bases = list(dict.fromkeys(one.base for one in members if one.base is not None))
+    strata = columns.strata([one.columns for one in members], bases)
+    means, draws = statistics.means(strata), statistics.resampled(strata)
+    order = sorted(range(m), key=lambda place: (-means[place], members[place].first["label"], _arm(members[place])))
+    best = order[0]
+    controls = _controls(members, order)
+    untrained = [None if one.base is None else m + bases.index(one.base) for one in members]
+    scores = _intervals(draws, [(place, None) for place in range(m)])
+    before = _intervals(draws, [None if base is None else (base, None) for base in untrained])
+    gains = _intervals(draws, [None if base is None else (place, base) for place, base in enumerate(untrained)])
+    random = _intervals(draws, [None if other is None else (place, other) for place, other in enumerate(controls)])
+    over_base, over_random = _p_values(strata, untrained), _p_values(strata, controls)
+    behind = _intervals(draws, [(place, best) for place in range(m)])
+    standing = statistics.behind_best(columns.strata([one.columns for one in members]))
+    clusters = statistics.n_clusters(strata)
     rows: list[ArmRow] = []
-    for section in sorted(sections):
-        together = sorted(sections[section], key=lambda one: (-one.score, one.first["label"], one.first["arm"]))
-        controls = {(one.first["setting"], one.dynamic): one for one in together if one.first["selector"] == CONTROL}
-        for one in together:
-            static = controls.get((one.first["setting"], False))
-            same = controls.get((one.first["setting"], one.dynamic), static)
-            rows.append(one.row(together[0], static if same is one else same))
+    for place in order:
+        one, base, control = members[place], untrained[place], controls[place]
+        seed_scores = one.by_seed("score")
+        near, p_value = standing[place]
+        rows.append(
+            {
+                "arm": _arm(one),
+                "recipe": one.first["recipe"],
+                "selector": one.first["selector"],
+                "label": one.first["label"],
+                "dynamic": one.dynamic,
+                "differs": one.differs,
+                "student": one.first["settings"].get("student"),
+                "seeds": [result["seed"] for result in one.results],
+                "runs": [result["run"] for result in one.results],
+                "benchmark": one.section.name,
+                "metric": one.section.metrics[0],
+                "k": int(one.section.metrics[0].split("@")[1]),
+                "n_problems": sum(len(column.problems) for column in one.columns),
+                "n_clusters": clusters,
+                "score": means[place],
+                "ci_low": _low(scores[place]),
+                "ci_high": _high(scores[place]),
+                "seed_scores": seed_scores,
+                "seed_sd": plain.stdev(seed_scores) if len(seed_scores) > 1 else None,
+                "base_score": None if base is None else means[base],
+                "base_ci_low": _low(before[place]),
+                "base_ci_high": _high(before[place]),
+                "gain": None if base is None else means[place] - means[base],
+                "gain_ci_low": _low(gains[place]),
+                "gain_ci_high": _high(gains[place]),
+                "gain_p": over_base[place],
+                "minus_random": None if control is None else means[place] - means[control],
+                "minus_random_ci_low": _low(random[place]),
+                "minus_random_ci_high": _high(random[place]),
+                "minus_random_p": over_random[place],
+                "random_arm": None if control is None else _arm(members[control]),
+                "minus_best": means[place] - means[best],
+                "minus_best_ci_low": _low(behind[place]),
+                "minus_best_ci_high": _high(behind[place]),
+                "minus_best_p": p_value,
+                "standing": "best" if place == best else "within noise of the best" if near else "below the best",
+                "truncated": plain.fmean(one.by_seed("truncated")),
+                "no_answer": plain.fmean(one.by_seed("no_answer")),
+                "timed_out": plain.fmean(one.by_seed("timed_out")),
+                "train_tokens": plain.fmean(one.by_seed("train_tokens")),
+                "seconds": plain.fmean(one.by_seed("seconds")),
+            }
+        )
     return rows
 
 
-class _Measured:
-    """The runs of an arm on one benchmark, averaged over seeds by problem."""
-
-    def __init__(self, results: Sequence[Mapping[str, Any]], benchmark: str, differs: dict[str, Any]) -> None:
-        self.results = results
-        self.first = results[0]
-        self.benchmark = benchmark
-        self.differs = differs
-        columns = [result["per_problem"][benchmark] for result in results]
-        self.metric: str = columns[0]["metric"]
-        self.problems: list[str] = columns[0]["problems"]
-        self.values = _mean_by_problem([column["trained"] for column in columns])
-        self.score = statistics.mean(self.values)
-        self.base: list[float] | None = columns[0]["untrained"]
-        self.seed_scores = [statistics.mean(column["trained"]) for column in columns]
-        asked = {key: value for key, value in self.first["settings"].get("evaluation", {}).items() if key != "k"}
-        asked.pop("benchmarks", None)
-        self.section = json.dumps([benchmark, self.metric, asked, self.problems], sort_keys=True)
-        self.dynamic: bool = self.first["selection"]["dynamic"]
-
-    def row(self, best: _Measured, control: _Measured | None) -> ArmRow:
-        """The arm's line, beside the best of its section and its random control."""
-        score = statistics.interval(self.values)
-        base = None if self.base is None else statistics.interval(self.base)
-        gain = _difference(self.values, self.base)
-        random = None if control is None or control is self else control
-        against = _difference(self.values, None if random is None else random.values)
-        behind = _difference(self.values, best.values)
-        covers = behind[1] is None or behind[2] is None or behind[1] <= 0.0 <= behind[2]
-        return {
-            "arm": self.first["arm"],
-            "recipe": self.first["recipe"],
-            "selector": self.first["selector"],
-            "label": self.first["label"],
-            "dynamic": self.dynamic,
-            "differs": self.differs,
-            "student": self.first["settings"].get("student"),
-            "seeds": [result["seed"] for result in self.results],
-            "runs": [result["run"] for result in self.results],
-            "benchmark": self.benchmark,
-            "metric": self.metric,
-            "k": int(self.metric.split("@")[1]),
-            "n_problems": len(self.problems),
-            "score": self.score,
-            "ci_low": None if score is None else score.low,
-            "ci_high": None if score is None else score.high,
-            "seed_scores": self.seed_scores,
-            "seed_sd": plain.stdev(self.seed_scores) if len(self.seed_scores) > 1 else None,
-            "base_score": None if self.base is None else statistics.mean(self.base),
-            "base_ci_low": None if base is None else base.low,
-            "base_ci_high": None if base is None else base.high,
-            "gain": gain[0],
-            "gain_ci_low": gain[1],
-            "gain_ci_high": gain[2],
-            "minus_random": against[0],
-            "minus_random_ci_low": against[1],
-            "minus_random_ci_high": against[2],
-            "random_arm": None if random is None else random.first["arm"],
-            "minus_best": self.score - best.score,
-            "minus_best_ci_low": behind[1],
-            "minus_best_ci_high": behind[2],
-            "standing": "best" if self is best else "within noise of the best" if covers else "below the best",
-            "truncated": self._mean("truncated"),
-            "no_answer": self._mean("no_answer"),
-            "timed_out": self._mean("timed_out"),
-            "train_tokens": self._mean("train_tokens"),
-            "seconds": self._mean("seconds"),
-        }
-
-    def _mean(self, name: str) -> float:
-        """Over seeds, of a figure of the arm's rows of this benchmark and metric."""
-        found = [
-            row[name]
-            for result in self.results
-            for row in result["rows"]
-            if (row["benchmark"], row["metric"]) == (self.benchmark, self.metric)
-        ]
-        return plain.fmean(found)
+def _arm(one: _Measured) -> str:
+    return str(one.first["arm"])
 
 
-def _difference(
-    values: Sequence[float], others: Sequence[float] | None
-) -> tuple[float | None, float | None, float | None]:
-    """Mean of values - others by problem, and the ends of its interval."""
-    if others is None:
-        return None, None, None
-    differences = [one - other for one, other in zip(values, others, strict=True)]
-    bounds = statistics.interval(differences)
-    return statistics.mean(differences), bounds and bounds.low, bounds and bounds.high
+def _controls(members: Sequence[_Measured], order: Sequence[int]) -> list[int | None]:
+    """For each arm the place of the random one it is compared with."""
+    random = {
+        (members[place].first["setting"], members[place].dynamic): place
+        for place in order
+        if members[place].first["selector"] == CONTROL
+    }
+    found = []
+    for place, one in enumerate(members):
+        static = random.get((one.first["setting"], False))
+        same = random.get((one.first["setting"], one.dynamic), static)
+        chosen = static if same == place else same
+        found.append(None if chosen == place else chosen)
+    return found
 
 
-def _mean_by_problem(columns: Sequence[Sequence[float]]) -> list[float]:
-    return [plain.fmean(values) for values in zip(*columns, strict=True)]
+def _intervals(
+    draws: Floats | None, asked: Sequence[tuple[int, int | None] | None]
+) -> list[statistics.Interval | None]:
+    """The intervals of lines of `draws`, or of one less another; None where none is asked for or there are no draws."""
+    wanted = [pair for pair in asked if pair is not None]
+    if draws is None or not wanted:
+        return [None] * len(asked)
+    import numpy as np
+
+    lines = np.stack([draws[first] if other is None else draws[first] - draws[other] for first, other in wanted])
+    found = iter(statistics.bounds(lines))
+    return [None if pair is None else next(found) for pair in asked]
+
+
+def _p_values(strata: Sequence[statistics.Stratum], others: Sequence[int | None]) -> list[float | None]:
+    """The sign-flip p-value of each line less the other named for it; None where none is."""
+    wanted = [(place, other) for place, other in enumerate(others) if other is not None]
+    if not wanted:
+        return [None] * len(others)
+    found = iter(statistics.sign_flip_p_values([stratum.less(wanted) for stratum in strata]))
+    return [None if other is None else next(found) for other in others]
+
+
+def _low(ends: statistics.Interval | None) -> float | None:
+    return None if ends is None else ends.low
+
+
+def _high(ends: statistics.Interval | None) -> float | None:
+    return None if ends is None else ends.high
 
 
 def _differing(firsts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -194,7 +259,7 @@ def _differing(firsts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for places in alike.values():
         if len(places) == 1:
             continue
-        settings = [_flat(firsts[place]["settings"]) for place in places]
+        settings = [columns.flat(firsts[place]["settings"]) for place in places]
         names = sorted({name for one in settings for name in one} - {"label"})
         telling = [name for name in names if len({json.dumps(one.get(name)) for one in settings}) > 1]
         for place, one in zip(places, settings, strict=True):
@@ -203,14 +268,4 @@ def _differing(firsts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for place, text in zip(places, shown, strict=True):
             if shown.count(text) > 1:
                 found[place]["arm"] = firsts[place]["arm"]
-    return found
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{path}{name}.")
-        else:
-            found[f"{path}{name}"] = value
     return found

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distill_app.reports.leaderboard import WIDTH, finding, interval_text, percent, points_text, printed
+from distill_app.reports.leaderboard import (
+    WIDTH,
+    finding,
+    interval_text,
+    percent,
+    points_text,
+    printed,
+    problems_text,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +35,8 @@ def render(rows: Sequence[ArmRow]) -> Table:
         box=box.SIMPLE_HEAD,
         title="Arms: seeds averaged problem by problem. Percent and points, 95 % intervals over problems",
         caption="seeds: lowest..highest score and standard deviation over training seeds, which no interval covers."
+        " within noise of the best: not distinguishable from it, with Holm's correction over the arms."
+        " n: problems (clusters, where some share a source)."
         " minus random: all else equal; a dynamic arm against random drawn afresh each epoch, where there is one."
         " cut/none/time: % of samples cut at the token limit, without an answer, timed out in grading",
         pad_edge=False,
@@ -44,7 +54,7 @@ def render(rows: Sequence[ArmRow]) -> Table:
         here = (row["benchmark"], row["metric"], row["n_problems"])
         if here != section:
             table.add_section()
-            table.add_row(f"[bold]{escape(row['benchmark'])}\n{row['metric']}, n {row['n_problems']}[/bold]")
+            table.add_row(f"[bold]{escape(row['benchmark'])}\n{row['metric']}, n {problems_text(row)}[/bold]")
             section = here
         base = (here, row["student"], row["base_score"], row["base_ci_low"], row["base_ci_high"])
         if row["base_score"] is not None and base not in shown:
@@ -82,6 +92,6 @@ def _against(row: ArmRow) -> tuple[list[str], list[str]]:
     gain = row["gain"], row["gain_ci_low"], row["gain_ci_high"]
     random = row["minus_random"], row["minus_random_ci_low"], row["minus_random_ci_high"]
     return (
-        [points_text(*gain), finding(*gain)],
-        [points_text(*random), finding(*random)],
+        [points_text(*gain), finding(*gain, row["gain_p"])],
+        [points_text(*random), finding(*random, row["minus_random_p"])],
     )

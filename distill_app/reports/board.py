@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill_app.reports import arms, arms_text, leaderboard
+from distill_app.reports.result import VERSION
 
 RUNS_SHOWN = 6
 """Single runs that are shown below the arms unasked: more of them push the arms off the screen."""
@@ -28,5 +29,11 @@ def text(results: Sequence[Mapping[str, Any]], *, with_arms: bool = False, with_
     if found and earlier:
         parts.append(
             f"{earlier} runs of an earlier version are in no arm: issue their command again to report them anew."
+        )
+    apart = sum("arm" in result and result["version"] < VERSION for result in results)
+    if 0 < apart < len(results) - earlier:
+        parts.append(
+            f"{apart} runs were reported by an earlier version and stand apart: whether they answered the same "
+            "questions is not known. Issue their command again to report them anew."
         )
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)

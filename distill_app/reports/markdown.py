@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_app.reports.leaderboard import gain_text, percent, score_text, verdict
+from distill_app.problems.benchmarks import MACRO
+from distill_app.reports.leaderboard import gain_text, percent, problems_text, score_text, verdict
 
 TABLE_ROWS = 60
 
@@ -100,9 +101,16 @@ def _what(result: Mapping[str, Any], student: str, teachers: Sequence[Teacher]) 
 def _scores(result: Mapping[str, Any]) -> str:
     if not result["rows"]:
         return "Nothing was measured."
-    lines = [
+    said = [
         "Scores in percent, gains in points, both with 95 % intervals over problems. Cut, no answer, timed out: "
-        "percent of samples.",
+        "percent of samples."
+    ]
+    if any(row["n_clusters"] is not None for row in result["rows"]):
+        said.append("n is problems (clusters): problems that share a source are resampled together.")
+    if any(row["benchmark"] == MACRO for row in result["rows"]):
+        said.append("Macro is the mean of the benchmarks' scores, each of the same weight and resampled by itself.")
+    lines = [
+        " ".join(said),
         "",
         "| benchmark | metric | n | before | after | gain | finding | cut | no answer | timed out |",
         "|---|---|---:|---:|---:|---:|---|---:|---:|---:|",
@@ -113,7 +121,7 @@ def _scores(result: Mapping[str, Any]) -> str:
         cells = [
             escape(row["benchmark"]),
             row["metric"],
-            str(row["n_problems"]),
+            problems_text(row),
             escape(score_text(base)) if base else "-",
             escape(score_text(row)),
             escape(gain_text(row)),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, TypedDict
 
-from distill_app.errors import StageError
-from distill_app.evaluation import metrics, statistics
-from distill_app.records import Sample, Verdict
+from distill_app.errors import StageError, UsageError
+from distill_app.evaluation import statistics
+from distill_app.problems.benchmarks import MACRO
+from distill_app.reports.measured import Key, Table, table
+from distill_app.reports.measured import Measured as Measured
 
-VERSION = 2
+VERSION = 3
 UNTRAINED = "untrained"
 """What stands in the `selector` column of the student before training."""
 UNTRAINED_LABEL = "Untrained"
 
 
 class Row(TypedDict):
-    """One line of a leaderboard: one benchmark under one metric. Scores and shares are fractions, 0 to 1."""
+    """One line of a leaderboard: one benchmark, or their macro average, under one metric. Fractions, 0 to 1."""
 
     run: str
     recipe: str
@@ -28,13 +30,16 @@ class Row(TypedDict):
     metric: str
     k: int
     n_problems: int
+    n_clusters: int | None
     score: float
+    se: float | None
     ci_low: float | None
     ci_high: float | None
     base_score: float | None
     gain: float | None
     gain_ci_low: float | None
     gain_ci_high: float | None
+    gain_p: float | None
     truncated: float
     no_answer: float
     timed_out: float
@@ -43,10 +48,16 @@ class Row(TypedDict):
 
 
 class PerProblem(TypedDict):
-    """avg@k by problem, problems sorted by id: what pairs one run with another. `untrained` is null without a base."""
+    """avg@k by problem, problems sorted by id: what pairs one run with another. `untrained` is null without a base.
+
+    `questions` holds a fingerprint of each problem's question and gold answer, so that an id which stands for another
+    problem elsewhere is noticed; `clusters` is null where no problem has one.
+    """
 
     metric: str
     problems: list[str]
+    questions: list[str]
+    clusters: list[str | None] | None
     untrained: list[float] | None
     trained: list[float]
 
@@ -77,29 +88,6 @@ class Result(TypedDict):
     notes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one student answered on one benchmark.
-
-    `labels` gives each sample id its class of equivalent answers (`grading.answer_classes`), -1 for none.
-    """
-
-    benchmark: str
-    samples: Sequence[Sample]
-    verdicts: Sequence[Verdict]
-    labels: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    problems: tuple[str, ...]
-    correct: list[list[bool]]
-    labels: list[list[int]]
-    truncated: float
-    no_answer: float
-    timed_out: float
-
-
 def build(
     *,
     run: str,
@@ -124,54 +112,30 @@ def build(
 ) -> Result:
     """The result of a run: for each benchmark avg@`samples`, then pass@ and maj@ for each of `k`.
 
-    `trained` and `base` are joined by benchmark, and their problems by id: gains are paired, so a benchmark that
-    both have must have the same problems in both (`StageError`). A benchmark without a base has null gains.
+    Two benchmarks or more are followed by their macro average under each metric (`MACRO`), with a gain where every one
+    of them has a base. `trained` and `base` are joined by benchmark, and their problems by id: gains are paired, so a
+    benchmark that both have must have the same problems in both (`StageError`). A benchmark without a base has null
+    gains. A k above the samples, and more samples than one at temperature 0 in `settings`, are refused (`UsageError`).
     `train_tokens` are the tokens the loss was taken over, `seconds` the run's own wall time. Pure: no clock, no files.
     """
-    before = {entry.benchmark: _table(entry) for entry in base}
-    rows: list[Row] = []
-    base_rows: list[Row] = []
-    per_problem: dict[str, PerProblem] = {}
-    remarks = list(notes)
-    shared = {"run": run, "recipe": recipe, "seed": seed}
-    for entry in trained:
-        table, base_table = _table(entry), before.get(entry.benchmark)
-        if base_table is not None and base_table.problems != table.problems:
+    if samples > 1 and settings.get("evaluation", {}).get("temperature") == 0:
+        raise UsageError(
+            f"At temperature 0 all {samples} samples of a problem are the same: that is no avg@{samples}.",
+            "Write evaluation.samples: 1, or a temperature above 0 such as 0.6.",
+        )
+    before = {entry.benchmark: table(entry, samples, k) for entry in base}
+    after = {entry.benchmark: table(entry, samples, k) for entry in trained}
+    for name, one in after.items():
+        if name in before and before[name].problems != one.problems:
             raise StageError(
-                f"Benchmark {entry.benchmark!r} was not answered on the same problems before and after training "
-                f"({len(base_table.problems)} and {len(table.problems)} problems).",
+                f"Benchmark {name!r} was not answered on the same problems before and after training "
+                f"({len(before[name].problems)} and {len(one.problems)} problems).",
                 "Evaluate both students with the same recipe; see the evaluate stages of the run.",
             )
-        base_values = None if base_table is None else dict(_values(base_table, samples, k))
-        average = ("avg", samples)
-        per_problem[entry.benchmark] = {
-            "metric": f"avg@{samples}",
-            "problems": list(table.problems),
-            "untrained": None if base_values is None else base_values[average],
-            "trained": dict(_values(table, samples, ()))[average],
-        }
-        for key, values in _values(table, samples, k):
-            rows.append(
-                _row(
-                    {**shared, "selector": selector, "label": label, "train_tokens": train_tokens, "seconds": seconds},
-                    entry.benchmark,
-                    key,
-                    table,
-                    values,
-                    None if base_values is None else base_values[key],
-                )
-            )
-            if min(values) == max(values):
-                remarks.append(
-                    f"{entry.benchmark} {key[0]}@{key[1]}: every problem has the same score, so the interval has no "
-                    "width; it is not a sign of certainty."
-                )
-    for entry in base:
-        table = before[entry.benchmark]
-        empty = {**shared, "selector": UNTRAINED, "label": UNTRAINED_LABEL, "train_tokens": 0, "seconds": 0.0}
-        base_rows += [
-            _row(empty, entry.benchmark, key, table, values, None) for key, values in _values(table, samples, k)
-        ]
+    common = {"run": run, "recipe": recipe, "seed": seed}
+    untrained = {**common, "selector": UNTRAINED, "label": UNTRAINED_LABEL, "train_tokens": 0, "seconds": 0.0}
+    own = {**common, "selector": selector, "label": label, "train_tokens": train_tokens, "seconds": seconds}
+    average = Key("avg", samples)
     return {
         "version": VERSION,
         "run": run,
@@ -182,80 +146,101 @@ def build(
         "arm": arm,
         "setting": setting,
         "status": status,
-        "rows": rows,
-        "base_rows": base_rows,
-        "per_problem": per_problem,
+        "rows": _rows(own, after, before),
+        "base_rows": _rows(untrained, before, {}),
+        "per_problem": {
+            name: {
+                "metric": average.text,
+                "problems": list(one.problems),
+                "questions": list(one.questions),
+                "clusters": None if one.clusters is None else list(one.clusters),
+                "untrained": before[name].values[average] if name in before else None,
+                "trained": one.values[average],
+            }
+            for name, one in after.items()
+        },
         "selection": dict(selection),
         "counts": dict(counts),
         "timings": dict(timings),
         "settings": dict(settings),
-        "notes": remarks,
+        "notes": [*notes, *_remarks(after)],
     }
 
 
-def _table(entry: Measured) -> _Table:
-    """Samples as problems x samples, problems sorted by id, samples by their number."""
-    verdicts = {verdict.id: verdict for verdict in entry.verdicts}
-    missing = [sample.id for sample in entry.samples if sample.id not in verdicts]
-    if missing:
-        raise StageError(f"{len(missing)} samples of {entry.benchmark!r} were never graded, {missing[0]!r} first.")
-    if not entry.samples:
-        raise StageError(f"Benchmark {entry.benchmark!r} has no samples.", "Check its data set and its limit.")
-    groups: dict[str, list[Sample]] = {}
-    for sample in sorted(entry.samples, key=lambda sample: (sample.problem_id, sample.sample)):
-        groups.setdefault(sample.problem_id, []).append(sample)
-    n = len(entry.samples)
-    outcomes = [verdicts[sample.id].verdict for sample in entry.samples]
-    return _Table(
-        problems=tuple(groups),
-        correct=[[verdicts[sample.id].verdict == "correct" for sample in group] for group in groups.values()],
-        labels=[[entry.labels[sample.id] for sample in group] for group in groups.values()],
-        truncated=sum(sample.finish_reason == "length" for sample in entry.samples) / n,
-        no_answer=outcomes.count("no_answer") / n,
-        timed_out=outcomes.count("timeout") / n,
-    )
+def _rows(shared: Mapping[str, Any], tables: Mapping[str, Table], before: Mapping[str, Table]) -> list[Row]:
+    """The rows of one student: each benchmark, then the macro average of two or more."""
+    groups = [(name, [one]) for name, one in tables.items()]
+    if len(tables) > 1:
+        groups.append((MACRO, list(tables.values())))
+    rows: list[Row] = []
+    for name, group in groups:
+        bases = [before[one.benchmark] for one in group if one.benchmark in before]
+        rows += _group(shared, name, group, bases if len(bases) == len(group) else None)
+    return rows
 
 
-def _values(table: _Table, samples: int, k: Sequence[int]) -> list[tuple[tuple[str, int], list[float]]]:
-    """((metric, k), one value per problem) in the order of the rows."""
-    return [
-        (("avg", samples), metrics.avg_at_k(table.correct, samples)),
-        *((("pass", size), metrics.pass_at_k(table.correct, size)) for size in k),
-        *((("maj", size), metrics.maj_at_k(table.labels, table.correct, size)) for size in k),
-    ]
+def _group(shared: Mapping[str, Any], name: str, tables: Sequence[Table], bases: Sequence[Table] | None) -> list[Row]:
+    """The rows of one benchmark, or of the macro average of several: one a metric."""
+    keys = list(tables[0].values)
+    strata = []
+    for place, one in enumerate(tables):
+        lines = [one.values[key] for key in keys]
+        if bases is not None:
+            others = [bases[place].values[key] for key in keys]
+            gains = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(lines, others, strict=True)]
+            lines += [*others, *gains]
+        strata.append(statistics.Stratum(one.benchmark, lines, one.clusters))
+    found = statistics.differences(strata)
+    rows: list[Row] = []
+    for place, key in enumerate(keys):
+        score = found[place]
+        base, gain = (None, None) if bases is None else (found[len(keys) + place], found[2 * len(keys) + place])
+        gain_ends = None if gain is None else gain.interval
+        rows.append(
+            {
+                "run": shared["run"],
+                "recipe": shared["recipe"],
+                "selector": shared["selector"],
+                "label": shared["label"],
+                "seed": shared["seed"],
+                "benchmark": name,
+                "metric": key.text,
+                "k": key.k,
+                "n_problems": sum(len(one.problems) for one in tables),
+                "n_clusters": statistics.n_clusters(strata),
+                "score": score.mean,
+                "se": score.standard_error,
+                "ci_low": None if score.interval is None else score.interval.low,
+                "ci_high": None if score.interval is None else score.interval.high,
+                "base_score": None if base is None else base.mean,
+                "gain": None if gain is None else gain.mean,
+                "gain_ci_low": None if gain_ends is None else gain_ends.low,
+                "gain_ci_high": None if gain_ends is None else gain_ends.high,
+                "gain_p": None if gain is None else gain.p_value,
+                "truncated": fmean(one.truncated for one in tables),
+                "no_answer": fmean(one.no_answer for one in tables),
+                "timed_out": fmean(one.timed_out for one in tables),
+                "train_tokens": shared["train_tokens"],
+                "seconds": shared["seconds"],
+            }
+        )
+    return rows
 
 
-def _row(
-    shared: Mapping[str, Any],
-    benchmark: str,
-    key: tuple[str, int],
-    table: _Table,
-    values: list[float],
-    base: list[float] | None,
-) -> Row:
-    bounds = statistics.interval(values)
-    gain = None if base is None else statistics.paired_difference(values, base)
-    gain_bounds = None if gain is None else gain.interval
-    return {
-        "run": shared["run"],
-        "recipe": shared["recipe"],
-        "selector": shared["selector"],
-        "label": shared["label"],
-        "seed": shared["seed"],
-        "benchmark": benchmark,
-        "metric": f"{key[0]}@{key[1]}",
-        "k": key[1],
-        "n_problems": len(values),
-        "score": statistics.mean(values),
-        "ci_low": None if bounds is None else bounds.low,
-        "ci_high": None if bounds is None else bounds.high,
-        "base_score": None if base is None else statistics.mean(base),
-        "gain": None if gain is None else gain.mean,
-        "gain_ci_low": None if gain_bounds is None else gain_bounds.low,
-        "gain_ci_high": None if gain_bounds is None else gain_bounds.high,
-        "truncated": table.truncated,
-        "no_answer": table.no_answer,
-        "timed_out": table.timed_out,
-        "train_tokens": shared["train_tokens"],
-        "seconds": shared["seconds"],
-    }
+def _remarks(tables: Mapping[str, Table]) -> list[str]:
+    """What a reader must know of the intervals."""
+    found = []
+    for name, one in tables.items():
+        found += [
+            f"{name} {key.text}: every problem has the same score, so the interval has no width; it is not a sign of "
+            "certainty."
+            for key, values in one.values.items()
+            if min(values) == max(values)
+        ]
+        drawn = statistics.n_clusters([statistics.Stratum(name, list(one.values.values()), one.clusters)])
+        if drawn is not None:
+            found.append(
+                f"{name}: problems share sources, so intervals are over {drawn} clusters, not {len(one.problems)} "
+                "problems."
+            )
+    return found

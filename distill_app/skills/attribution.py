@@ -24,7 +24,7 @@ from distill_app.skills import Ask, Attributed, Unmatched
 from distill_app.skills.reading import after_think, string_list
 from distill_app.skills.tree import ARROW, Tree, fold
 
-VERSION = 1
+VERSION = 2
 """Raised when the same rows, tree and answers would now give other chains, or other prompts."""
 
 DEEPEST = 20

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distill_app.errors import StageError
-from distill_app.skills.reading import OPEN
 from distill_app.skills.tree import ARROW, split
+from distill_app.thinking import OPEN
 
 HEAD = "Skills:"
 

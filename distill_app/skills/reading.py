@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-OPEN, CLOSE = "<think>", "</think>"
+from distill_app.thinking import split
+
 _LIST = re.compile(r"\[\s*[\"\]]")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
 
@@ -13,10 +14,7 @@ _FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
 def after_think(text: str) -> str:
     """The text behind the last think block, without white space at its ends: all of it where there is no block,
     nothing where a block is never closed (a trace that was cut while thinking)."""
-    _, closed, rest = text.rpartition(CLOSE)
-    if closed:
-        return rest.partition(OPEN)[0].strip()
-    return text.partition(OPEN)[0].strip()
+    return split(text).answer.strip()
 
 
 def string_list(text: str) -> list[str] | None:

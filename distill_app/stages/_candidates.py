@@ -1,4 +1,4 @@
-"""The candidates of a recipe: its pool less what `keep` leaves out and less the placement test, with their signals."""
+"""The candidates of a recipe: its pool less what hygiene leaves out and less the placement test, with their signals."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distill_app.errors import StageError
-from distill_app.records import Decision, Difficulty, Quality, Trace, TraceSkills, Verdict
+from distill_app.hygiene import FILE as REMOVED
+from distill_app.hygiene import Removed
+from distill_app.records import Decision, Difficulty, Quality, Trace, TraceSkills
 from distill_app.selectors import Candidates
-from distill_app.stages import Context, difficulty, generate, grade, quality, skills, tokens
+from distill_app.stages import Context, difficulty, generate, quality, skills, tokens
 from distill_app.store import rows
 
 if TYPE_CHECKING:
@@ -47,12 +49,12 @@ class Pool:
 
 
 def read(stage: Context, held_out: frozenset[str] = frozenset()) -> Pool:
-    """The pool from the stage's inputs: traces and verdicts, and quality, tokens, difficulty, skills where given.
+    """The pool from the stage's inputs: traces and hygiene, and quality, tokens, difficulty, skills where given.
 
     Raises `StageError` where no trace is a candidate, saying how many were left out for which reason.
     """
     traces = all_rows(stage, "traces", generate.FILE, Trace)
-    verdicts = {row.id: row.verdict for row in all_rows(stage, "verdicts", grade.FILE, Verdict)}
+    removed = {row.id: row for row in rows.read(stage.input("hygiene") / REMOVED, Removed)}
     scores = {row.id: row.quality for row in all_rows(stage, "quality", quality.FILE, Quality)}
     hard = {row.id: row for row in all_rows(stage, "difficulty", difficulty.FILE, Difficulty)}
     lengths = {row.id: row.tokens for row in all_rows(stage, "tokens", tokens.FILE, tokens.TraceTokens)}
@@ -61,19 +63,19 @@ def read(stage: Context, held_out: frozenset[str] = frozenset()) -> Pool:
     kept: list[Trace] = []
     placement: list[Trace] = []
     for trace in traces:
-        reason = _left_out(trace, verdicts[trace.id], lengths.get(trace.id), stage.options["keep"])
-        if reason:
-            left.append(Decision(trace.id, False, None, None, reason))
+        if trace.id in removed:
+            left.append(Decision(trace.id, False, None, None, removed[trace.id].said))
         elif trace.id in held_out:
             placement.append(trace)
             left.append(Decision(trace.id, False, None, None, PLACEMENT))
         else:
             kept.append(trace)
     if not kept:
-        reasons = ", ".join(f"{count} {why}" for why, count in Counter(row.reason for row in left).most_common())
+        reasons = ", ".join(f"{count} {why}" for why, count in reasons_of(left).most_common())
         raise StageError(
             f"None of the {len(traces)} traces is a candidate ({reasons}).",
-            "Loosen pool.keep, or take a better teacher. `distill-app show latest` counts how the answers were graded.",
+            "Loosen pool.keep, pool.decontaminate or pool.deduplicate, or take a better teacher. `distill-app show"
+            " latest` counts how the answers were graded.",
         )
     return Pool(traces, kept, _columns(kept, scores, lengths, hard), chains, placement, left)
 
@@ -81,6 +83,11 @@ def read(stage: Context, held_out: frozenset[str] = frozenset()) -> Pool:
 def all_rows(stage: Context, role: str, name: str, kind: type[Any]) -> list[Any]:
     """The rows of all artifacts that fill a role; none where no artifact does."""
     return [row for folder in stage.inputs.get(role, ()) for row in rows.read(folder / name, kind)]
+
+
+def reasons_of(left: Sequence[Decision]) -> Counter[str]:
+    """How many rows are left out for each reason; what stands behind a semicolon is the row's own and is not told."""
+    return Counter(row.reason.split(";")[0] for row in left)
 
 
 def group_of(trace: Trace) -> str:
@@ -110,17 +117,6 @@ def _columns(
     for name in names:
         columns[f"numbers.{name}"] = [row.get(name, float("nan")) for row in numbers]
     return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
-
-
-def _left_out(trace: Trace, verdict: str, length: int | None, keep: Any) -> str | None:
-    """Why a trace is no candidate, in few words that are counted; None when it is one."""
-    if not trace.text.strip():
-        return "empty"
-    if keep["correct"] and verdict != "correct":
-        return {"wrong": "wrong answer", "no_answer": "no answer", "timeout": "grading timed out"}[verdict]
-    if keep["max_tokens"] is not None and length is not None and length > keep["max_tokens"]:
-        return f"longer than {keep['max_tokens']} tokens"
-    return None
 
 
 def held_out_nlls(stage: Context, pool: Pool) -> list[float]:

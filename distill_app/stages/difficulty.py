@@ -25,7 +25,7 @@ def run(stage: Context) -> Summary:
     devices.set_threads(stage.runtime.threads)
     device = devices.pick(stage.runtime.device, student["dtype"])
     model, tokenizer = load(fetch(locate(stage.local["model"], stage.local["revision"]), stage.log), device)
-    template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
+    template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"], student["thinking"])
     for note in template.check().notes:
         stage.log(note)
     traces = [row for row in rows.read(stage.input("traces") / generate.FILE, Trace) if row.text.strip()]

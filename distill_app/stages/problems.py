@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from distill_app.evaluation import grading
-from distill_app.problems import sources
+from distill_app.problems import benchmarks, sources
 from distill_app.recipe.model import ProblemSource, build
 from distill_app.records import Problem
 from distill_app.stages import Context, Summary
 from distill_app.store import rows
 from distill_app.store.files import write_json
 
-VERSION = 1
+VERSION = 2
 MODEL = False
 FILE = "problems.parquet"
 
 
 def run(stage: Context) -> Summary:
-    """Write problems.parquet; where the problems will be scored on, every gold must verify against itself."""
+    """Write problems.parquet; where the problems will be scored on, every gold must verify against itself.
+
+    `local` holds the `dataset` as this machine finds it and, for a benchmark, its name as `benchmark`.
+    """
     options: dict[str, Any] = {
         key: value for key, value in stage.options.items() if key not in ("content", "check_golds")
     }
@@ -29,8 +32,13 @@ def run(stage: Context) -> Summary:
             result.problems, workers=stage.runtime.grade_workers, limit_seconds=stage.runtime.grade_seconds
         )
     rows.write(stage.folder / FILE, Problem, result.problems)
+    if note := benchmarks.remark(stage.local.get("benchmark", ""), source, len(result.problems)):
+        stage.log(note)
+    counts = {"problems": len(result.problems), "skipped": len(result.skipped)}
+    if source.where:
+        counts["left out by where"] = result.left_out
     if result.skipped:
         write_json(stage.folder / "skipped.json", result.skipped)
         first = "; ".join(f"{where}: {why}" for where, why in result.skipped[:3])
         stage.log(f"skipped {len(result.skipped)} bad rows ({first}); all are listed in skipped.json")
-    return Summary(len(result.problems), counts={"problems": len(result.problems), "skipped": len(result.skipped)})
+    return Summary(len(result.problems), counts=counts)

@@ -11,13 +11,13 @@ from typing import Any
 
 from distill_app.evaluation import grading
 from distill_app.plan.fingerprint import fingerprint
-from distill_app.records import Decision, Quality, Sample, Trace, TraceSkills, Verdict
+from distill_app.records import Decision, Problem, Quality, Sample, Trace, TraceSkills, Verdict
 from distill_app.reports import markdown, plots, result, selections
-from distill_app.stages import Context, Summary, evaluate, grade, quality, select
+from distill_app.stages import Context, Summary, evaluate, grade, problems, quality, select
 from distill_app.store import rows
 from distill_app.store.files import write_json
 
-VERSION = 2
+VERSION = 3
 MODEL = False
 EXAMPLES = 4
 """Benchmark problems shown in the report: those where the two students' answers differ come first."""
@@ -59,7 +59,8 @@ def run(stage: Context) -> Summary:
             "student": options["student"],
             "teachers": {teacher["name"]: teacher["backend"] for teacher in options["teachers"]},
             "augmentations": ", ".join(options["augmentations"]),
-            **{key: options[key] for key in ("quality", "selector", "keep", "epochs", "training", "evaluation")},
+            **{key: options[key] for key in ("quality", "selector", "pool", "epochs", "training")},
+            "evaluation": {**evaluation, "stop_tokens": manifests[stage.inputs["base"][0]]["facts"]["stop_tokens"]},
             "training_device": train["facts"]["device"],
             "training_dtype": f"{train['facts']['dtype']} ({train['facts']['dtype_why']})",
             "template": train["facts"]["template"],
@@ -105,9 +106,8 @@ def arm_and_setting(stage: Context, manifests: Mapping[Path, Any]) -> tuple[str,
     chosen: dict[str, Any] = selection["options"]
     shared = {
         "recipe": stage.options["recipe"],
-        "keep": chosen["keep"],
         "size": {key: chosen["selector_options"].get(key) for key in ("top", "per_problem", "unit")},
-        "pool": {role: selection["inputs"][role] for role in ("traces", "verdicts")},
+        "pool": {role: selection["inputs"][role] for role in ("traces", "verdicts", "hygiene")},
         "train": [train["version"], _seedless(train["options"])],
         "evaluation": stage.options["evaluation"],
         "base": [
@@ -124,14 +124,16 @@ def _seedless(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measured(stage: Context, role: str) -> list[result.Measured]:
     names = stage.options["evaluation"]["benchmarks"]
+    folders = zip(names, stage.inputs["problems"], stage.inputs[role], stage.inputs[f"{role}_verdicts"], strict=True)
     found = []
-    for name, answers, graded in zip(names, stage.inputs[role], stage.inputs[f"{role}_verdicts"], strict=True):
+    for name, asked, answers, graded in folders:
+        sources = {row.id: row.cluster for row in rows.read(asked / problems.FILE, Problem) if row.cluster}
         samples = rows.read(answers / evaluate.FILE, Sample)
         verdicts = rows.read(graded / grade.FILE, Verdict)
         labels = grading.answer_classes(
             samples, verdicts, workers=stage.runtime.grade_workers, limit_seconds=stage.runtime.grade_seconds
         )
-        found.append(result.Measured(name, samples, verdicts, labels))
+        found.append(result.Measured(name, samples, verdicts, labels, sources))
     return found
 
 
@@ -141,6 +143,8 @@ def _counts(stage: Context, manifests: dict[Path, Any], train: dict[str, Any]) -
         row.id: row.verdict for folder in stage.inputs["verdicts"] for row in rows.read(folder / grade.FILE, Verdict)
     }
     counts: dict[str, Any] = {
+        "pool": manifests[stage.input("hygiene")]["counts"],
+        "contaminated by benchmark": manifests[stage.input("hygiene")]["facts"]["contaminated"],
         "selection": manifests[stage.input("selection")]["counts"],
         "selected by teacher": Counter(row.teacher for row in selected),
         "selected by augmentation": Counter(row.augmentation for row in selected),

@@ -1,11 +1,10 @@
-"""Chooses what the student learns from: the candidates by the recipe's `keep`, then the selector's best."""
+"""Chooses what the student learns from: of the pool that hygiene leaves, the selector's best."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def run(stage: Context) -> Summary:
     for warning in chosen.warnings:
         stage.log(f"{module.LABEL}: {warning}")
     counts = {"traces": len(pool.traces) + len(pool.left), "candidates": len(pool.traces), "selected": len(kept)}
-    counts |= {f"left out: {why}": n for why, n in sorted(Counter(row.reason for row in pool.left).items())}
+    counts |= {f"left out: {why}": n for why, n in sorted(_candidates.reasons_of(pool.left).items())}
     return Summary(len(kept), counts=counts, facts={"label": module.LABEL, "warnings": list(chosen.warnings)})
 
 

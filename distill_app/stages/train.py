@@ -41,7 +41,7 @@ def run(stage: Context) -> Summary:
     device = devices.pick(stage.runtime.device, student["dtype"])
     folder = fetch(locate(stage.local["model"], stage.local["revision"]), stage.log)
     tokenizer = load_tokenizer(folder)
-    template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"])
+    template = ChatTemplate(tokenizer, student["system_prompt"], student["prompt"], student["thinking"])
     for note in template.check().notes:
         stage.log(note)
     selection = stage.input("selection")

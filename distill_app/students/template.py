@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.errors import StageError
+from distill_app.thinking import CLOSE, OPEN
 
 _PROBE_QUESTION = "A bag holds {3} red & 4 blue balls.\nHow many balls are in 2 bags?"
 _PROBE_TARGETS = (
@@ -47,13 +48,17 @@ class ChatTemplate:
 
     `system_prompt` None leaves the system turn to the template, "" gives an empty one (which takes the place of
     a default). `prompt` is the text of the user turn; {question} in it stands for the question, and the question
-    is put in as it is, braces and all.
+    is put in as it is, braces and all. `thinking` is given to the template as `enable_thinking`; null leaves it out.
+
+    Some templates open the think block at the end of the prompt. Then a target goes on from there (`continued`), and
+    what a model writes gets the opening back (`whole`), so that every text of the program holds its whole block.
     """
 
-    def __init__(self, tokenizer: Any, system_prompt: str | None, prompt: str) -> None:
+    def __init__(self, tokenizer: Any, system_prompt: str | None, prompt: str, thinking: bool | None = None) -> None:
         self.tokenizer = tokenizer
         self.system_prompt = system_prompt
         self.prompt = prompt
+        self.thinking = thinking
 
     def prompt_text(self, question: str) -> str:
         """All that stands before the answer's first character."""
@@ -65,7 +70,28 @@ class ChatTemplate:
 
     def target_ids(self, text: str) -> list[int]:
         """The answer `text` as tokens, and the end token: what is trained, scored and hoped for."""
-        return [*self._tokens(text), self.end_id]
+        return [*self._tokens(self.continued(text)), self.end_id]
+
+    @cached_property
+    def opening(self) -> str:
+        """The opening of a think block that the prompt ends with, white space after it included; "" for none."""
+        text = self.prompt_text(_PROBE_QUESTION)
+        return text[text.rindex(OPEN) :] if text.rstrip().endswith(OPEN) else ""
+
+    def continued(self, text: str) -> str:
+        """`text` as it goes on after the prompt: an opening that stands there already is not written twice.
+
+        A text without a think block closes the one that the prompt opened: it would else be all thought.
+        """
+        if not self.opening:
+            return text
+        if text.startswith(OPEN):
+            return text.removeprefix(self.opening if text.startswith(self.opening) else OPEN)
+        return text if CLOSE in text else f"\n{CLOSE}\n\n{text}"
+
+    def whole(self, text: str) -> str:
+        """What a model wrote after the prompt, with the think block's opening that the prompt held."""
+        return text if text.startswith(OPEN) else self.opening + text
 
     @cached_property
     def end_id(self) -> int:
@@ -114,6 +140,7 @@ class ChatTemplate:
             "template": self._source(),
             "system_prompt": self.system_prompt,
             "prompt": self.prompt,
+            "thinking": self.thinking,
             "special": {key: str(value) for key, value in self.tokenizer.special_tokens_map.items()},
             "end": self.end_id,
             "stop": self.stop_ids,
@@ -142,17 +169,19 @@ class ChatTemplate:
             if ids.count(self.end_id) != 1:
                 raise StageError(f"The end token stands {ids.count(self.end_id)} times in one target.", _OTHER_TEMPLATE)
             back = self.tokenizer.decode(ids[:-1], skip_special_tokens=False)
-            if back.split() != target.split():
+            if back.split() != self.continued(target).split():
                 raise StageError(f"The tokenizer does not give back {target!r} but {back!r}.", "Choose another model.")
-            merged += prompt + ids[:-1] != self._tokens(text + target)
-        return Checked(len(_PROBE_TARGETS), merged, tuple(self._notes(text)))
+            merged += prompt + ids[:-1] != self._tokens(text + self.continued(target))
+        return Checked(len(_PROBE_TARGETS), merged, tuple(self._notes()))
 
-    def _notes(self, text: str) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = []
         if "strftime_now" in self._source():
             notes.append("The chat template can write today's date, so prompts may differ from day to day.")
-        if text.rstrip().endswith("<think>"):
-            notes.append("The chat template opens <think> itself: traces that open it too hold it twice.")
+        if self.opening:
+            notes.append("The chat template opens <think> itself: targets go on from there, answers get it back.")
+        if self.thinking is not None and "enable_thinking" not in self._source():
+            notes.append("The chat template has no switch for thinking, so `thinking` changes nothing.")
         return notes
 
     def _user(self, question: str) -> str:
@@ -179,9 +208,10 @@ class ChatTemplate:
         messages.append({"role": "user", "content": self._user(question)})
         if answer is not None:
             messages.append({"role": "assistant", "content": answer})
+        switch = {} if self.thinking is None else {"enable_thinking": self.thinking}
         try:
             text: str = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=answer is None
+                messages, tokenize=False, add_generation_prompt=answer is None, **switch
             )
         except TemplateError as error:
             raise StageError(

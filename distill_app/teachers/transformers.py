@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MODEL = True
+FOLLOWS = "instructions"
+LOCAL = frozenset({"model", "revision"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Options:
     revision: str | None
     dtype: str
     system_prompt: str | None
+    thinking: bool | None
     temperature: float
     top_p: float
     max_tokens: int
@@ -62,7 +65,7 @@ def complete(
     folder = fetch(locate(options.model, options.revision), say)
     say(f"{options.model} runs on {device.name} in {device.dtype} ({device.why}).")
     model, tokenizer = _loaded(folder, device)
-    template = ChatTemplate(tokenizer, options.system_prompt, "{question}")
+    template = ChatTemplate(tokenizer, options.system_prompt, "{question}", options.thinking)
     for note in template.check().notes:
         say(note)
     by_temperature: dict[float, list[SamplingRequest]] = {}
@@ -70,6 +73,7 @@ def complete(
         temperature = options.temperature if request.temperature is None else request.temperature
         row = SamplingRequest(request.id, template.prompt_ids(request.prompt), request.seed, request.schema)
         by_temperature.setdefault(temperature, []).append(row)
+    held = {request.id for request in requests if request.schema is not None}
     rows = tokens = 0
 
     def tell(group_rows: int, group_tokens: int) -> None:
@@ -92,7 +96,9 @@ def complete(
         ):
             answered += len(batch)
             written += sum(answer.tokens or 0 for answer in batch)
-            yield batch
+            yield [
+                answer if answer.id in held else replace(answer, text=template.whole(answer.text)) for answer in batch
+            ]
         rows, tokens = rows + answered, tokens + written
 
 
@@ -107,3 +113,10 @@ def _loaded(folder: Path, device: Device) -> tuple[Any, Any]:
 def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:  # noqa: ARG001 - the teachers' contract
     """Nothing to tell beyond the completions themselves."""
     return {}
+
+
+def content(options: Options) -> dict[str, str]:
+    """The model by content. Raises `UsageError` where it cannot be identified (see `students.locate`)."""
+    from distill_app.students.locate import locate
+
+    return {"model_content": locate(options.model, options.revision).content_id}

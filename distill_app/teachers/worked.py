@@ -20,6 +20,8 @@ from distill_app.teachers import _worked_styles as write
 
 VERSION = 1
 MODEL = False
+FOLLOWS = "question"
+LOCAL: frozenset[str] = frozenset()
 PROGRAM = True
 """Not a language model: whoever reads a report is told so."""
 BATCH = 256
@@ -194,4 +196,9 @@ def _carry(steps: list[write.Line], place: int, operator: str, result: Fraction)
 
 def survey(problems: Sequence[Problem], options: Options) -> dict[str, int]:  # noqa: ARG001 - the teachers' contract
     """Nothing to tell: every problem has its steps, or `complete` has refused it."""
+    return {}
+
+
+def content(options: Options) -> dict[str, str]:  # noqa: ARG001 - the teachers' contract
+    """Nothing stands for anything: all options say what is written."""
     return {}

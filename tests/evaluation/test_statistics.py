@@ -9,7 +9,21 @@ import pytest
 from scipy import stats
 
 from distill_app.errors import UsageError
-from distill_app.evaluation.statistics import Interval, interval, mean, paired_difference, standard_error
+from distill_app.evaluation.statistics import (
+    Interval,
+    Stratum,
+    behind_best,
+    bounds,
+    distinguishable,
+    estimates,
+    holm,
+    mean,
+    means,
+    n_clusters,
+    resampled,
+    sign_flip_p_values,
+)
+from tests.evaluation.one_line import interval, paired_difference, standard_error
 
 rng = np.random.default_rng(3)
 A = (rng.binomial(8, rng.beta(2, 3, size=60)) / 8).tolist()
@@ -42,7 +56,7 @@ def test_small_and_flat_cases() -> None:
     assert (one.mean, one.interval, one.p_value) == (1.0, None, 1.0)
     with pytest.raises(UsageError, match="no problems"):
         mean([])
-    with pytest.raises(UsageError, match="same problems: 2 against 1"):
+    with pytest.raises(ValueError, match="shorter"):
         paired_difference([1.0, 0.0], [1.0])
 
 
@@ -104,3 +118,158 @@ def test_memory_stays_bounded_for_5000_problems() -> None:
     error = standard_error([value - 0.5 for value in values])
     assert error is not None
     assert found.interval.high - found.interval.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+
+
+CLUSTERS = [f"c{place // 4}" for place in range(40)] + [None] * 20
+"""Ten clusters of four, twenty problems alone."""
+
+
+def by_cluster(values: list[float]) -> tuple[list[float], list[float]]:
+    sums = [sum(values[start : start + 4]) for start in range(0, 40, 4)] + values[40:]
+    return sums, [4.0] * 10 + [1.0] * 20
+
+
+def test_clustered_standard_error_by_hand() -> None:
+    # Deviations from 1/2 sum to 1 and -1 in the two clusters: sqrt(2 / 1 * (1 + 1)) / 4.
+    assert standard_error([1.0, 1.0, 0.0, 0.0], ["a", "a", "b", "b"]) == pytest.approx(0.5)
+    # The same four problems alone: sqrt(4 / 4 / (4 * 3)).
+    assert standard_error([1.0, 1.0, 0.0, 0.0]) == pytest.approx((1 / 12) ** 0.5)
+    # Right and wrong in each cluster: the clusters do not differ.
+    assert standard_error([1.0, 0.0, 1.0, 0.0], ["a", "a", "b", "b"]) == pytest.approx(0.0)
+    assert standard_error([1.0, 0.0], ["a", "a"]) is None
+    assert standard_error(A, [None] * 60) == pytest.approx(float(stats.sem(A)))
+    assert n_clusters([Stratum("", [A], CLUSTERS)]) == 30
+    assert n_clusters([Stratum("", [A], None), Stratum("", [A], CLUSTERS)]) == 90
+    assert n_clusters([Stratum("", [A], [None] * 60)]) is None
+
+
+def test_clustered_interval_agrees_with_scipys_bootstrap_of_clusters() -> None:
+    ours = interval(A, CLUSTERS)
+    theirs = stats.bootstrap(
+        by_cluster(A),
+        lambda sums, sizes, axis: sums.sum(axis=axis) / sizes.sum(axis=axis),
+        paired=True,
+        n_resamples=10_000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    )
+    assert ours is not None
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.008)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.008)
+    assert interval([1.0, 0.0, 1.0], ["a", "a", "a"]) is None
+
+
+def test_macro_interval_agrees_with_scipys_bootstrap_of_two_samples() -> None:
+    short = B[:15]
+    (ours,) = estimates([Stratum("long", [A]), Stratum("short", [short])])
+    theirs = stats.bootstrap(
+        (A, short),
+        lambda a, b, axis: (a.mean(axis=axis) + b.mean(axis=axis)) / 2,
+        n_resamples=10_000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    )
+    assert ours.mean == pytest.approx((mean(A) + mean(short)) / 2)
+    assert ours.standard_error == pytest.approx((float(stats.sem(A)) ** 2 + float(stats.sem(short)) ** 2) ** 0.5 / 2)
+    assert ours.interval is not None
+    assert ours.interval.low == pytest.approx(theirs.confidence_interval.low, abs=0.008)
+    assert ours.interval.high == pytest.approx(theirs.confidence_interval.high, abs=0.008)
+    (one,) = estimates([Stratum("long", [A]), Stratum("one", [[0.5]])])
+    assert (one.standard_error, one.interval) == (None, None)
+
+
+def test_benchmarks_of_one_length_are_drawn_each_by_itself() -> None:
+    """Two benchmarks with the same scores: drawn alike, their mean would vary as much as one of them."""
+    one, both = estimates([Stratum("a", [A])])[0], estimates([Stratum("a", [A]), Stratum("b", [A])])[0]
+    assert one.interval is not None
+    assert both.interval is not None
+    width, narrower = (found.high - found.low for found in (one.interval, both.interval))
+    assert narrower / width == pytest.approx(2**-0.5, rel=0.05)
+
+
+def test_lines_are_resampled_with_the_same_draws() -> None:
+    draws = resampled([Stratum("x", [A, B, [a - b for a, b in zip(A, B, strict=True)]], CLUSTERS)])
+    assert draws is not None
+    assert draws[0] - draws[1] == pytest.approx(draws[2])
+    assert bounds(draws[2:])[0] == paired_difference(A, B, CLUSTERS, name="x").interval
+    assert means([Stratum("x", [A, B])]) == pytest.approx([float(np.mean(A)), float(np.mean(B))])
+
+
+@pytest.mark.parametrize(("n", "short", "tolerance"), [(24, 5, 1e-9), (60, 60, 0.02)])
+def test_clustered_and_macro_sign_flips_agree_with_scipy(n: int, short: int, tolerance: float) -> None:
+    """Signs are flipped cluster by cluster; each difference weighs 1 / (problems * benchmarks)."""
+    differences = [a - b for a, b in zip(A, B, strict=True)]
+    clusters = CLUSTERS[:n]
+    sums = [
+        sum(x for x, own in zip(differences, clusters, strict=False) if own == name) for name in set(clusters) - {None}
+    ]
+    weighed = [x / n / 2 for x in sums + differences[40:n]] + [x / short / 2 for x in differences[:short]]
+    theirs = stats.permutation_test(
+        (weighed,),
+        lambda x, axis: x.sum(axis=axis),
+        permutation_type="samples",
+        n_resamples=10_000,
+        rng=np.random.default_rng(1),
+    )
+    ours = sign_flip_p_values([Stratum("a", [differences[:n]], clusters), Stratum("b", [differences[:short]])])
+    assert ours == pytest.approx([float(theirs.pvalue)], abs=tolerance)
+
+
+def test_a_cluster_has_one_sign() -> None:
+    """Four differences of 1 in two clusters: 2 of 4 patterns reach the mean, not 2 of 16."""
+    assert sign_flip_p_values([Stratum("", [[1.0] * 4], ["a", "a", "b", "b"])]) == [0.5]
+    assert sign_flip_p_values([Stratum("", [[1.0] * 4])]) == [pytest.approx(2 / 16)]
+    # Lines do not depend on each other: none, few and many differences.
+    lines = [[0.0] * 60, [1.0] * 3 + [0.0] * 57, [a - b for a, b in zip(A, B, strict=True)]]
+    together = sign_flip_p_values([Stratum("", lines)])
+    assert together == [sign_flip_p_values([Stratum("", [line])])[0] for line in lines]
+    assert together[:2] == [1.0, pytest.approx(2 / 8)]
+
+
+def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
+    """600 benchmarks of 60 problems, right with chance 0.4: 95 % is 570, give or take 11 for two standard errors."""
+    values = np.random.default_rng(11).binomial(1, 0.4, size=(600, 60)).astype(float)
+    draws = resampled([Stratum("", values.tolist())])
+    assert draws is not None
+    covered = np.mean([found.low <= 0.4 <= found.high for found in bounds(draws)])
+    assert 0.92 <= covered <= 0.97
+
+
+def test_ignoring_clusters_is_too_sure() -> None:
+    """Forty passages of six questions, mostly right or mostly wrong together."""
+    generator = np.random.default_rng(12)
+    chance = np.repeat(generator.beta(0.3, 0.3, size=(300, 40)), 6, axis=1)
+    values = generator.binomial(1, chance).astype(float).tolist()
+    clusters = [f"passage {place // 6}" for place in range(240)]
+    covered, width = {}, {}
+    for name, given in (("clustered", clusters), ("alone", None)):
+        draws = resampled([Stratum("", values, given)])
+        assert draws is not None
+        found = bounds(draws)
+        covered[name] = np.mean([ends.low <= 0.5 <= ends.high for ends in found])
+        width[name] = np.mean([ends.high - ends.low for ends in found])
+    assert covered["clustered"] > 0.91
+    assert covered["alone"] < 0.75
+    # Variance grows by 1 + (6 - 1) * 0.625, the correlation within a passage being 1 / (0.3 + 0.3 + 1).
+    assert width["clustered"] / width["alone"] == pytest.approx((1 + 5 * 0.625) ** 0.5, rel=0.05)
+
+
+def test_holm_by_hand() -> None:
+    # Sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, and 0.04 * 1, which may not fall below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.04]) == [0.04]
+    assert holm([]) == []
+
+
+def test_distinguishable_needs_the_interval_and_the_p_value() -> None:
+    assert distinguishable(Interval(0.1, 0.2))
+    assert distinguishable(Interval(-0.2, -0.1), 0.049)
+    assert not distinguishable(Interval(0.1, 0.2), 0.05)
+    assert not distinguishable(Interval(0.0, 0.2), 0.001)
+    assert not distinguishable(None, 0.001)
+
+
+def test_behind_best_of_one_and_of_equals() -> None:
+    assert behind_best([Stratum("", [A])]) == [(True, None)]
+    assert behind_best([Stratum("", [A, A])]) == [(True, None), (True, 1.0)]

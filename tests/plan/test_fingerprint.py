@@ -46,6 +46,7 @@ ALL = {
     "generate[worked/chain_of_thought]",
     "grade[worked/chain_of_thought]",
     "quality[worked/chain_of_thought]",
+    "hygiene",
     "select",
     "train",
     "problems[word_problems]",
@@ -58,7 +59,10 @@ ALL = {
 AFTER_SELECTION = {"select", "train", "evaluate[trained word_problems]", "grade[trained word_problems]", "report"}
 AFTER_TRAINING = AFTER_SELECTION - {"select"}
 AFTER_QUALITY = AFTER_SELECTION | {"quality[worked/chain_of_thought]"}
-AFTER_GENERATION = AFTER_QUALITY | {"generate[worked/chain_of_thought]", "grade[worked/chain_of_thought]"}
+AFTER_HYGIENE = AFTER_SELECTION | {"hygiene"}
+AFTER_GENERATION = AFTER_QUALITY | AFTER_HYGIENE | {"generate[worked/chain_of_thought]", "grade[worked/chain_of_thought]"}
+# The pool is checked against the problems of every benchmark.
+OTHER_PROBLEMS = AFTER_HYGIENE | {"problems[word_problems]"}
 ANSWERS = {stage for stage in ALL if "word_problems]" in stage and not stage.startswith("problems")} | {"report"}
 
 
@@ -68,7 +72,11 @@ ANSWERS = {stage for stage in ALL if "word_problems]" in stage and not stage.sta
         ("seed=1", AFTER_SELECTION),
         ("selector.top=9", AFTER_SELECTION),
         ("selector.per_problem=1", AFTER_SELECTION),
-        ("pool.keep.correct=true", AFTER_SELECTION),
+        ("pool.keep.correct=true", AFTER_HYGIENE),
+        ("pool.keep.think=required", AFTER_HYGIENE),
+        ("pool.deduplicate.near=0.8", AFTER_HYGIENE),
+        ("pool.decontaminate.ngram=8", AFTER_HYGIENE),
+        ("teacher.limit=30", AFTER_GENERATION),
         ("quality={scorer: verifier, weights: {steps: 0.5}}", AFTER_QUALITY),
         ("teacher.mistakes.guess=0.2", AFTER_GENERATION),
         ("pool.seed=1", AFTER_GENERATION),
@@ -83,9 +91,12 @@ ANSWERS = {stage for stage in ALL if "word_problems]" in stage and not stage.sta
         ("evaluation.seed=1", ANSWERS),
         ("evaluation.samples=4", ANSWERS),
         ("student.system_prompt=Be brief.", ANSWERS | AFTER_TRAINING),
+        ("student.thinking=false", ANSWERS | AFTER_TRAINING),
+        ("evaluation.backend=vllm", ANSWERS),
+        ("evaluation.benchmarks.0.limit=9", ANSWERS | OTHER_PROBLEMS),
         ("student.dtype=float32", ANSWERS | AFTER_TRAINING),
         ("name=another", {"report"}),
-        ("runtime.grade_seconds=3", AFTER_QUALITY | {stage for stage in ALL if stage.startswith("grade")}),
+        ("runtime.grade_seconds=3", AFTER_QUALITY | AFTER_HYGIENE | {s for s in ALL if s.startswith("grade")}),
     ],
 )
 def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
@@ -93,6 +104,7 @@ def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
     renamed = {name.replace("resample", "chain_of_thought"): value for name, value in after.items()}
     assert set(before) == ALL
     assert {name for name in ALL if before[name] != renamed[name]} == changed
+    assert set(renamed) - ALL == ({"agreement"} if change == "evaluation.backend=vllm" else set())
 
 
 @pytest.mark.parametrize(
@@ -108,6 +120,9 @@ def test_what_is_in(tmp_path: Path, change: str, changed: set[str]) -> None:
         "runtime.train_rows=2",
         "runtime.checkpoint_steps=3",
         "runtime.grade_workers=1",
+        "runtime.vllm={tensor_parallel: 2, eager: true}",
+        "evaluation.adapter=merged",
+        "evaluation.agreement.least=0.5",
         "tags=[one]",
     ],
 )
@@ -115,7 +130,7 @@ def test_what_is_not_in(tmp_path: Path, change: str) -> None:
     assert prints(plan(tmp_path)) == prints(plan(tmp_path, change))
 
 
-SIGNALS = {"quality", "difficulty", "placement", "skills", "pool_answers", "select"}
+SIGNALS = {"hygiene", "quality", "difficulty", "placement", "skills", "pool_answers", "select"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +141,7 @@ SIGNALS = {"quality", "difficulty", "placement", "skills", "pool_answers", "sele
         ("dmc", "capability.low=0.3", {"select"}),
         ("dmc", "skills.samples=2", set()),
         ("dmc", "student.prompt='Q: {question}'", {"difficulty", "select"}),
-        ("dmc", "pool.keep.correct=true", {"placement", "select"}),
+        ("dmc", "pool.keep.correct=true", {"hygiene", "placement", "select"}),
         ("skill_aware", "skills.samples=2", {"pool_answers", "select"}),
         ("skill_aware", "skills.per_skill=2", {"pool_answers", "select"}),
         ("skill_aware", "skills.embedding=bag_of_words", set()),

@@ -16,13 +16,14 @@ from distill_app import resources
 from distill_app.errors import RecipeError, StageError
 from distill_app.quality import judge
 from distill_app.quality.judge import Options, Scale, rating
-from distill_app.recipe.model import Runtime, build
+from distill_app.recipe.model import Runtime, Vllm, build
 from distill_app.recipe.resolve import load_arms
 from distill_app.records import Completion, Quality, Request, Trace, Verdict
 
 RUNTIME = Runtime(
     engine="local", device="cpu", threads=1, sample_rows=8, train_rows=None, checkpoint_steps=20,
     grade_workers=None, grade_seconds=10.0, score_tokens=2048,
+    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=2, max_num_seqs=None, eager=None),
 )  # fmt: skip
 BASE = Path(__file__).parents[1] / "recipe" / "base.yaml"
 PROMPT = json.loads((resources.folder("schemas") / "quality" / "judge.json").read_text())["properties"]["prompt"]

@@ -109,7 +109,8 @@ def test_each_member_names_itself_and_has_its_options(part: str, path: Path) -> 
     assert spec["properties"][family.key]["const"] == path.stem
     module = importlib.import_module(f"distill_app.{family.folder}.{path.stem}")
     options = {field.name for field in dataclasses.fields(module.Options)}
-    assert options == set(spec["properties"]) - {"name", family.key}
+    assert options == set(spec["properties"]) - {"name", family.key, *family.shared}
+    assert set(family.shared) <= set(spec["properties"])
 
 
 def test_dataclasses_mirror_the_schema() -> None:

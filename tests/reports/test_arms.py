@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from distill_app.evaluation import statistics
 from distill_app.reports import arms, arms_text
 from distill_app.reports.board import text as board_text
 from distill_app.resources import folder
-from tests.reports.result_example import BASE, example
+from tests.evaluation.one_line import interval
+from tests.reports.result_example import BASE, as_version_2, example
 
 WEAK = ["cwww", "cwww", "wwww", "cwww"]
 STRONG = ["cccc", "cccc", "ccww", "cccc"]
@@ -45,10 +45,10 @@ def test_seeds_are_averaged_by_problem_first() -> None:
     assert (dmc["seeds"], dmc["runs"], dmc["metric"], dmc["n_problems"]) == ([0, 1], ["d0", "d1"], "avg@4", 4)
     # Problems 1, 1, 1/2, 1 and 1/2, 1, 1/2, 1/2: means 3/4, 1, 1/2, 3/4; before training 1/2, 0, 1/4, 1/4.
     assert dmc["score"] == pytest.approx(0.75)
-    assert (dmc["ci_low"], dmc["ci_high"]) == statistics.interval([0.75, 1.0, 0.5, 0.75])
+    assert (dmc["ci_low"], dmc["ci_high"]) == interval([0.75, 1.0, 0.5, 0.75], name="words")
     assert dmc["base_score"] == pytest.approx(0.25)
     assert dmc["gain"] == pytest.approx(0.5)
-    assert (dmc["gain_ci_low"], dmc["gain_ci_high"]) == statistics.interval([0.25, 1.0, 0.25, 0.5])
+    assert (dmc["gain_ci_low"], dmc["gain_ci_high"]) == interval([0.25, 1.0, 0.25, 0.5], name="words")
     # Seeds score 7/8 and 5/8: standard deviation of two is their distance over the root of 2.
     assert dmc["seed_scores"] == pytest.approx([0.875, 0.625])
     assert dmc["seed_sd"] == pytest.approx(0.25 / 2**0.5)
@@ -64,7 +64,8 @@ def test_minus_random_is_paired_with_the_arm_that_is_otherwise_the_same() -> Non
     differences = [0.75 - 0.375, 1.0 - 0.125, 0.5 - 0.125, 0.75 - 0.25]
     dmc = found["dmc"]
     assert dmc["minus_random"] == pytest.approx(sum(differences) / 4)
-    assert (dmc["minus_random_ci_low"], dmc["minus_random_ci_high"]) == statistics.interval(differences)
+    assert (dmc["minus_random_p"], dmc["gain_p"]) == (pytest.approx(2 / 16), pytest.approx(2 / 16))
+    assert (dmc["minus_random_ci_low"], dmc["minus_random_ci_high"]) == interval(differences, name="words")
     assert dmc["random_arm"] == "random"
     assert (found["random"]["minus_random"], found["random"]["random_arm"]) == (None, None)
     others = [
@@ -83,16 +84,47 @@ def test_minus_random_is_paired_with_the_arm_that_is_otherwise_the_same() -> Non
     assert [row["minus_random"] for row in only_dynamic] == [None, None]
 
 
-def test_standing_says_better_only_where_the_interval_leaves_0_out() -> None:
+def test_standing_says_below_only_where_interval_and_adjusted_p_say_so() -> None:
     found = {row["arm"]: row for row in arms.arms(board())}
     assert found["dmc"]["standing"] == "best"
+    assert found["dmc"]["minus_best_p"] is None
     # Quality less DMC by problem: -1/4, 0, 0, -1/4. A resample of the two zeros alone is one in sixteen.
     assert found["quality"]["minus_best"] == pytest.approx(-0.125)
     assert found["quality"]["minus_best_ci_high"] == 0.0
-    assert found["quality"]["standing"] == "within noise of the best"
-    # Random less DMC is negative at every problem.
+    # Random less DMC is negative at every problem: 2 of 16 sign patterns are as far from 0. Of two p-values 1/8 is the
+    # smaller and doubled; Quality's, 2 of the 4 patterns of its two differences, is 1/2.
     assert found["random"]["minus_best_ci_high"] < 0  # type: ignore[operator]
-    assert found["random"]["standing"] == "below the best"
+    assert found["random"]["minus_best_p"] == pytest.approx(2 * 2 / 16)
+    assert found["quality"]["minus_best_p"] == pytest.approx(1 / 2)
+    assert {found[arm]["standing"] for arm in ("random", "quality")} == {"within noise of the best"}
+    # With each problem twice it is 2 of 256 patterns, doubled.
+    twice = [run(name, [*rows, *rows], arm=name, base=[*BASE, *BASE]) for name, rows in (("s", STRONG), ("o", OTHER))]
+    twice.append(run("w", [*WEAK, *WEAK], arm="w", base=[*BASE, *BASE]))
+    found = {row["arm"]: row for row in arms.arms(twice)}
+    assert found["w"]["minus_best_p"] == pytest.approx(2 * 2 / 256)
+    assert [found[arm]["standing"] for arm in ("s", "o", "w")] == [
+        "best",
+        "within noise of the best",
+        "below the best",
+    ]
+
+
+def test_the_macro_average_is_the_mean_of_the_benchmarks() -> None:
+    given = [
+        run("a0", STRONG, arm="a", others={"sums": (["cccc", "ccww"], ["wwww"] * 2)}),
+        run("a1", OTHER, arm="a", seed=1, others={"sums": (["cccc", "wwww"], ["wwww"] * 2)}),
+    ]
+    rows = arms.arms(given)
+    assert [row["benchmark"] for row in rows] == ["sums", "words", "macro"]
+    macro = rows[-1]
+    # words: 0.75 over seeds; sums: problems 1 and 1/4, so 0.625. Before: 0.25 and 0.
+    assert macro["score"] == pytest.approx((0.75 + 0.625) / 2)
+    assert macro["gain"] == pytest.approx((0.5 + 0.625) / 2)
+    assert macro["seed_scores"] == pytest.approx([(0.875 + 0.75) / 2, (0.625 + 0.5) / 2])
+    assert macro["n_problems"] == 6
+    assert macro["ci_low"] is not None
+    for row in rows:
+        jsonschema.validate(json.loads(json.dumps(row)), schema())
 
 
 def test_arms_stand_together_where_they_can_be_compared() -> None:
@@ -179,3 +211,12 @@ def test_results_of_an_earlier_version_are_runs_and_no_arm() -> None:
     assert "random, seed 0" in board_text([old])
     text = board_text([old, *new[2:]])
     assert "1 runs of an earlier version" in text
+
+
+def test_results_of_version_2_are_arms_of_their_own() -> None:
+    old = as_version_2(board()[0])
+    assert [row["score"] for row in arms.arms([old])] == [pytest.approx(0.1875)]
+    text = board_text([old, *board()[2:]])
+    assert "1 runs were reported by an earlier version and stand apart" in text
+    assert "stand apart" not in board_text([old])
+    assert [row["standing"] for row in arms.arms([old, board()[2]])] == ["best", "best"]

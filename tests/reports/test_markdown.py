@@ -119,6 +119,21 @@ def test_gains_that_are_none_are_named_as_such() -> None:
     assert "Not distinguishable from the untrained student: words avg@4, words pass@2, words maj@2." in text
 
 
+def test_clusters_and_the_macro_average_are_said() -> None:
+    sums = {"sums": (["cccc", "ccww"], ["wwww", "cwww"])}
+    text = markdown.render(
+        example(others=sums, clusters=["a", "a", "b", None]), description="", student="s", teachers=[]
+    )
+    assert "| words | avg@4 | 4 (3) |" in text
+    assert "| macro | avg@4 | 6 (5) | 18.8" in text
+    assert "problems that share a source are resampled together" in text
+    assert "Macro is the mean of the benchmarks' scores" in text
+    assert "intervals are over 3 clusters, not 4 problems" in text
+    plain = report()
+    assert "clusters" not in plain
+    assert "Macro" not in plain
+
+
 def test_data_stays_text() -> None:
     text = report()
     assert "2 \\| 3? \\# &lt;b&gt;x&lt;/b&gt; (gold: 5)" in text

@@ -140,3 +140,39 @@ def test_notes_tell_of_dates_and_opened_thinking(tokenizer: Any) -> None:
     assert len(notes) == 2
     assert "date" in notes[0]
     assert "<think>" in notes[1]
+
+
+OPENS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if enable_thinking is defined and not enable_thinking %}"
+    "<think>\n\n</think>\n\n{% else %}<think>\n{% endif %}{% endif %}"
+)
+
+
+def test_a_think_block_that_the_prompt_opens_is_not_opened_twice(tokenizer: Any) -> None:
+    template = _changed(tokenizer, OPENS)
+    template.check()
+    assert template.opening == "<think>\n"
+    assert template.continued("<think>\nadd\n</think>\n\n7") == "add\n</think>\n\n7"
+    assert template.continued("<think>add</think>7") == "add</think>7"
+    assert template.continued("add</think>7") == "add</think>7"
+    assert template.continued("7") == "\n</think>\n\n7"
+    assert template.whole("add\n</think>\n\n7") == "<think>\nadd\n</think>\n\n7"
+    assert template.whole("<think>add</think>7") == "<think>add</think>7"
+    assert tokenizer.decode(template.target_ids("<think>\nadd\n</think>\n\n7")) == "add\n</think>\n\n7<|im_end|>"
+
+
+def test_thinking_is_a_switch_of_the_template(tokenizer: Any) -> None:
+    tokenizer.chat_template = OPENS
+    off, on = (ChatTemplate(tokenizer, None, "{question}", thinking) for thinking in (False, True))
+    assert off.prompt_text("Hi").endswith("<think>\n\n</think>\n\n")
+    assert on.prompt_text("Hi").endswith("assistant\n<think>\n")
+    assert off.opening == ""
+    assert off.whole("7") == off.continued("7") == "7"
+    assert off.hash != on.hash
+    assert not any("no switch" in note for note in off.check().notes)
+
+
+def test_a_switch_that_the_template_lacks_is_noted(tokenizer: Any) -> None:
+    notes = ChatTemplate(tokenizer, None, "{question}", thinking=True).check().notes
+    assert any("no switch for thinking" in note for note in notes)

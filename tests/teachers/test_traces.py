@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -24,7 +25,12 @@ C = Problem("c", "How many plums?", "6", "jsonl")
 
 def options(path: Any, bad_rows: str = "stop", **fields: Any) -> traces.Options:
     names = {"reasoning": "reasoning", "problem_id": None, "question": "question", "group": None, **fields}
-    return build(traces.Options, {"path": path, "fields": names, "bad_rows": bad_rows})
+    hub = {"dataset": None, "config": None, "split": "train", "revision": None}
+    return build(traces.Options, {"path": path, **hub, "fields": names, "bad_rows": bad_rows})
+
+
+def of_hub(dataset: str, **change: Any) -> traces.Options:
+    return dataclasses.replace(options(None), dataset=dataset, **change)
 
 
 def ask(*wanted: tuple[Problem, int]) -> list[Request]:
@@ -84,28 +90,155 @@ def test_bad_rows_stop_or_are_counted(tmp_path: Path) -> None:
         answers(ask((A, 0)), options(str(file)))
     chosen = options(str(file), bad_rows="skip")
     assert answers(ask((A, 0)), chosen)[0].text == "good"
-    assert [(line, reason[:20]) for _, line, reason in traces.read(chosen).skipped] == [
+    assert [(line, reason[:20]) for _, line, reason in traces.read(chosen, frozenset()).skipped] == [
         (1, "there is no column '"), (2, "the line is not JSON"),
     ]  # fmt: skip
+
+
+def test_bad_rows_are_counted_by_their_reason(tmp_path: Path) -> None:
+    rows = [{"question": A.question, "reasoning": text} for text in ("good", " ", None, 5)]
+    file = write(tmp_path / "t.jsonl", *rows, *[{"question": A.question}] * 200, "[]", "{")
+    assert traces.survey([A, B], options(str(file), bad_rows="skip")) == {
+        "rows in files": 1,
+        "rows of no problem": 0,
+        "bad rows skipped": 205,
+        "bad rows: 'reasoning' holds a null": 1,
+        "bad rows: 'reasoning' holds a number": 1,
+        "bad rows: 'reasoning' is empty": 1,
+        "bad rows: no 'reasoning'": 200,
+        "bad rows: not JSON": 1,
+        "bad rows: not an object": 1,
+        "problems without a trace": 1,
+    }
+    assert len(traces.read(options(str(file), bad_rows="skip"), frozenset()).skipped) == traces.LISTED
+    with pytest.raises(StageError, match=r"no usable trace \(206 bad rows, no 'solution': 204; not an object: 1; "):
+        answers(ask((A, 0)), options(str(file), bad_rows="skip", reasoning="solution"))
 
 
 def test_no_file_and_no_row_are_errors(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="No file matches"):
         answers(ask((A, 0)), options(str(tmp_path / "*.jsonl")))
-    with pytest.raises(StageError, match="no usable trace"):
+    with pytest.raises(StageError, match=r"no usable trace \(0 bad rows\)"):
         answers(ask((A, 0)), options(str(write(tmp_path / "t.jsonl"))))
 
 
-def test_content_id_is_of_bytes_in_order_of_name(tmp_path: Path) -> None:
+def test_content_is_of_bytes_in_order_of_name(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "b.jsonl", "{}")
         write(tmp_path / folder / "a.jsonl", "[]")
-    expected = "+".join(hashlib.sha256(text).hexdigest() for text in (b"[]\n", b"{}\n"))
-    assert traces.content_id(options(str(tmp_path / "one" / "*"))) == f"sha256:{expected}"
-    assert traces.content_id(options(str(tmp_path / "two" / "*"))) == f"sha256:{expected}"
+    expected = {"content": "sha256:" + "+".join(hashlib.sha256(text).hexdigest() for text in (b"[]\n", b"{}\n"))}
+    assert traces.content(options(str(tmp_path / "one" / "*"))) == expected
+    assert traces.content(options(str(tmp_path / "two" / "*"))) == expected
     write(tmp_path / "two" / "b.jsonl", "{} ")
-    assert traces.content_id(options(str(tmp_path / "two" / "*"))) != f"sha256:{expected}"
+    assert traces.content(options(str(tmp_path / "two" / "*"))) != expected
+
+
+def test_content_of_a_data_set_is_its_commit() -> None:
+    commit = "e53f048856ff4f594e959d75785d2c2d37b678ee"
+    assert traces.content(of_hub("a/b", revision=commit)) == {"content": f"hub:a/b@{commit}"}
+    assert {"path", "dataset", "revision"} == traces.LOCAL, "what content stands for; config and split tell rows apart"
+
+
+def test_either_files_or_a_data_set() -> None:
+    for chosen, says in (
+        (options(None), "it names no traces"),
+        (dataclasses.replace(options("x.jsonl"), dataset="a/b"), "the traces come from path already"),
+        (dataclasses.replace(options("x.jsonl"), revision="main"), "files have no revision; it belongs to dataset"),
+    ):
+        for call in (lambda chosen=chosen: traces.content(chosen), lambda chosen=chosen: answers(ask((A, 0)), chosen)):
+            with pytest.raises(StageError, match=says):
+                call()
+    assert [option for option, _, _ in traces.check(options(None))] == ["path"]
+    assert list(traces.check(options("x.jsonl"))) == list(traces.check(of_hub("a/b", config="main"))) == []
+
+
+def test_columns_can_lie_inside_others(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "t.jsonl",
+        {"problem": {"text": A.question}, "messages": {"assistant": "inside"}, "messages.assistant": "by its own name"},
+        {"problem": {"text": A.question}, "messages": {"assistant": "inside"}},
+    )
+    chosen = options(str(file), reasoning="messages.assistant", question="problem.text")
+    assert [c.text for c in answers(ask((A, 0), (A, 1)), chosen)] == ["by its own name", "inside"]
+
+
+def test_finished_requests_are_not_answered_again(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.jsonl", *({"question": A.question, "reasoning": text} for text in ("one", "two")))
+    asked = ask((A, 0), (A, 1), (A, 2))
+    done = [c for batch in traces.complete(asked, options(str(file)), done={"a/0"}) for c in batch]
+    assert [(c.id, c.text) for c in done] == [("a/1", "two"), ("a/2", "")]
+
+
+def test_rows_of_a_hub_data_set_are_read_as_they_come(tmp_path: Path) -> None:
+    """A folder stands for a repository: config, split and column types are the data set library's to find."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "set").mkdir()
+    rows = [
+        {"problem": A.question, "generated_solution": "first", "meta": {"tokens": 7}},
+        {"problem": "How many nuts?", "generated_solution": "nobody asked", "meta": {"tokens": 8}},
+        {"problem": A.question, "generated_solution": None, "meta": {"tokens": 9}},
+        {"problem": "how many apples?", "generated_solution": "second", "meta": {"tokens": 10}},
+    ]
+    for split, kept in (("cot", rows), ("tir", rows[:1])):
+        pq.write_table(pa.Table.from_pylist(kept), tmp_path / "set" / f"{split}.parquet")
+    (tmp_path / "set" / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n"
+        "  - split: cot\n    path: cot.parquet\n  - split: tir\n    path: tir.parquet\n---\n"
+    )
+    names = {"reasoning": "generated_solution", "question": "problem"}
+    chosen = dataclasses.replace(
+        options(None, bad_rows="skip", **names), dataset=str(tmp_path / "set"), config="default", split="cot"
+    )
+    done = answers(ask((A, 0), (A, 1), (A, 2)), chosen)
+    assert [(c.text, c.finish_reason) for c in done] == [("first", "stop"), ("second", "stop"), ("", "missing")]
+    assert done[1].numbers == (("meta.tokens", 10.0),)
+    assert traces.survey([A, C], chosen) == {
+        "rows in files": 3,
+        "rows of no problem": 1,
+        "bad rows skipped": 1,
+        "bad rows: 'generated_solution' holds a null": 1,
+        "problems without a trace": 1,
+    }
+    (only,) = answers(ask((A, 0)), dataclasses.replace(chosen, split="tir"))
+    assert only.text == "first"
+    with pytest.raises(StageError, match=r"set \(cot\), line 3: column 'generated_solution' holds a null"):
+        answers(ask((A, 0)), dataclasses.replace(chosen, bad_rows="stop"))
+    with pytest.raises(StageError, match=r"could not be read from the hub .*nope.*path: FILE"):
+        answers(ask((A, 0)), dataclasses.replace(chosen, split="nope"))
+
+
+def test_only_the_pools_traces_are_kept_however_many_rows_there_are(tmp_path: Path) -> None:
+    """A million characters pass by; what is held at the highest point is far less (the text of one row is 10,000)."""
+    import tracemalloc
+
+    others = ({"question": f"How many {n}?", "reasoning": f"{n} " + "x" * 10_000} for n in range(2_000))
+    file = write(tmp_path / "t.jsonl", {"question": A.question, "reasoning": "kept"}, *others)
+    tracemalloc.start()
+    released = traces.read(options(str(file)), frozenset({"how many apples?"}))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (released.rows, list(released.written)) == (2_001, ["how many apples?"])
+    assert most_bytes < 2_000_000 < file.stat().st_size
+
+
+def test_files_are_read_once_for_completing_and_surveying_and_again_when_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "t.jsonl", {"question": A.question, "reasoning": "one"})
+    chosen = options(str(file))
+    seen: list[str] = []
+    read = traces.read_rows
+    monkeypatch.setattr(traces, "read_rows", lambda path: seen.append(path.name) or read(path))
+    batches = traces.complete(ask((A, 0)), chosen, problems=[A, B])
+    assert [c.text for batch in batches for c in batch] == ["one"]
+    assert traces.survey([A, B], chosen)["rows in files"] == 1
+    assert seen == ["t.jsonl"]
+    write(tmp_path / "t.jsonl", *({"question": A.question, "reasoning": text} for text in ("one", "two")))
+    assert traces.survey([A, B], chosen)["rows in files"] == 2
+    assert seen == ["t.jsonl"] * 2
 
 
 def test_real_pool_of_four_teachers() -> None:

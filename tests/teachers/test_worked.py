@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from distill_app.augmentations import chain_of_thought
+from distill_app.augmentations import ask
 from distill_app.errors import StageError
 from distill_app.problems import word_problems
 from distill_app.quality import _equations
@@ -27,8 +27,7 @@ def options(styles: dict[str, float] | None = None, **mistakes: float) -> worked
 
 def requests(count: int, samples: int = 1, difficulty: str = "small") -> list[Request]:
     problems = word_problems.generate("train", count, None, {}, difficulty, 0)
-    prompt = chain_of_thought.Options(prompt="{question}")
-    return chain_of_thought.requests(problems, prompt, samples=samples, seed=5, teacher="worked")
+    return ask(problems, "{question}", samples=samples, seed=5, teacher="worked", augmentation="chain_of_thought")
 
 
 def completions(asked: list[Request], chosen: worked.Options) -> list[Completion]:

@@ -1,0 +1,31 @@
+"""The key of a server: out of the environment, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from distill_app.errors import StageError
+
+if TYPE_CHECKING:
+    from distill_app.teachers.openai import Options
+
+
+def key_of(options: Options) -> str | None:
+    """The key out of the environment; None where the server needs none. Raises `StageError` where it is not there."""
+    name = options.api_key_env
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise StageError(
+            f"The environment variable {name}, which is to hold the key of {options.base_url}, is not set.",
+            f"Run `export {name}=...` first, or write api_key_env: null for a server without keys.",
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise StageError(
+            f"The environment variable {name} does not hold a key: there are spaces or other characters in it that no "
+            "key has.",
+            f"Set {name} again.",
+        )
+    return key
