@@ -22,8 +22,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from distill_app.evaluation import choices
-from distill_app.evaluation.equivalence import as_number, as_words, compare, tidy
+from distill_app.evaluation.boxes import last_boxed
+from distill_app.evaluation.equivalence import compare
 from distill_app.evaluation.notation import SET_WORDS
+from distill_app.evaluation.numbers import as_number, as_words, tidy
 from distill_app.thinking import split
 
 __all__ = ["Extracted", "compare", "extract", "gold_answer", "last_boxed"]
@@ -65,7 +67,7 @@ _FORMULA = re.compile(
     re.S,
 )
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:(?<![\w)])[-\u2212])?\\?\$?"
+    r"(?<![A-Za-z0-9_.])(?:(?<![\w)])[-\u2212\u2013])?\\?\$?"
     r"(?:\\[dt]?frac\{\d+\}\{\d+\}|\d+/\d+|[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.\d+|\d+,\d+(?![\d,])|\d+|\.\d+)"
     r"(?:\s*(?:\\?%|percent(?:age)?\b))?"
 )
@@ -75,40 +77,9 @@ _SENTENCE = re.compile(r"(?<=[^\s.])[.!?]\s+(?=[A-Z\W])|\n|\u3002")
 _ASIDE = re.compile(r",?\s+(?:and not|not|rather than|because|since)\b")
 _JOINT = re.compile(r"\s*(?:,\s*(?:and|or)?|and|or)\s*(?=\$|\\[(\[])")
 _MODULUS = re.compile(r"mod(?:ulo)?\W{0,3}$")
-_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|(?<!\\)[{}]")
-_BETWEEN = re.compile(r"(?:[\s,;.$&]|\\[()\[\],;: ]|\\quad|\\qquad|\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)*")
-_LOOSE = re.compile(r"\W*(?:text\W+)?(?:\w+\W+){0,4}(?:and|or)\W*")
 _FUNCTIONS = {"sqrt", "sin", "cos", "tan", "sec", "cot", "csc", "log", "ln", "exp", "pi", "and", "or", "oo", "inf"}
-_LITTLE_WORDS = set(
-    [
-        "a",
-        "i",
-        "is",
-        "so",
-        "the",
-        "of",
-        "to",
-        "at",
-        "in",
-        "it",
-        "we",
-        "by",
-        "if",
-        "as",
-        "be",
-        "on",
-        "no",
-        "for",
-        "are",
-        "has",
-        "get",
-        "let",
-        "an",
-        "he",
-        "she",
-        "its",
-    ]
-)
+_LITTLE_WORDS = {"a", "i", "is", "so", "the", "of", "to", "at", "in", "it", "we", "by", "if", "as", "be", "on", "no"}
+_LITTLE_WORDS |= {"for", "are", "has", "get", "let", "an", "he", "she", "its"}
 _FUNCTIONS |= {"arcsin", "arccos", "arctan", "infinity", "mod"}
 _PROSE = re.compile(r"(?<!\\)\b[^\W\d_]{2,}[,:;]? +[^\W\d_]{2,}\b")
 _CODE = re.compile(r"__\w+__|\b[A-Za-z_]\w*\(\s*['\"]|\blambda\b[^.\n]*:|\bimport\s+\w+")
@@ -191,52 +162,6 @@ def gold_answer(gold: str) -> str:
         if found:
             return found
     return gold
-
-
-def last_boxed(text: str, several: bool = False) -> str | None:
-    """The content of the last non-empty `\\boxed{...}`, joined by ", " with the boxes it is listed with.
-
-    Boxes with only "and", "or" or commas between them make one list, so that naming several answers where one is
-    asked for is not a way to be right. `several`: up to four words may stand before the "and", and nothing at all
-    between two boxes. `\\boxed 5` has no braces: its one number or letter counts.
-    """
-    if "box" not in text:
-        return None
-    boxes = [(start, end, inner) for start, end, inner in _boxes(text) if tidy(inner)]
-    if not boxes:
-        naked = re.findall(r"\\boxed\s+(-?\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))", text)
-        return naked[-1] if naked else None
-    start, _, inner = boxes[-1]
-    parts = [inner]
-    for earlier_start, earlier_end, earlier in reversed(boxes[:-1]):
-        gap = text[earlier_end:start]
-        if len(gap) > 100:
-            break
-        listed = _BETWEEN.fullmatch(gap) and (re.search(r"and|or|,", gap) or (several and not gap.strip()))
-        if not listed and not (several and _LOOSE.fullmatch(gap)):
-            break
-        parts.append(earlier)
-        start = earlier_start
-    return ", ".join(part.strip() for part in reversed(parts))
-
-
-def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Start, end and content of every `\\boxed{...}` or `\\fbox{...}` that is closed and in no other box, in order."""
-    found: list[tuple[int, int, str]] = []
-    opened: list[re.Match[str]] = []
-    for token in _BRACE.finditer(text):
-        if token.group() != "}":
-            opened.append(token)
-        elif opened:
-            start = opened.pop()
-            if start.group() != "{":
-                inner = text[start.end() : token.start()]
-                while found and found[-1][0] > start.start():
-                    nested = found.pop()
-                    if inner.strip() == text[nested[0] : nested[1]]:
-                        inner = nested[2]
-                found.append((start.start(), token.end(), inner))
-    return found
 
 
 def _one_of_few(text: str, kind: str) -> Extracted:
@@ -351,7 +276,9 @@ def _is_bare(line: str, needs_digit: bool, words: bool) -> bool:
     formulas = list(_FORMULA.finditer(line))
     if formulas and (len(formulas) > 1 or formulas[0].group() != line.rstrip(". ")):
         return False
-    if re.search(r"[\u2e80-\uffef\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f]|: |\\boxed", line):
+    if re.search(
+        r"[\u2e80-\uff00\uff5f-\uffef\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f]|(?<!\d )(?<!\d): |\\boxed", line
+    ):
         return False
     if words and len(line) <= 60 and len(line.split()) <= 5 and line.rstrip(".").replace(" ", "").isalpha():
         return True

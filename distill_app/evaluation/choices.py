@@ -28,11 +28,11 @@ _LISTED = re.compile(
     re.I,
 )
 _DENIED = re.compile(
-    r"(?:\bnot|n't|\bnon|\bnever|\bneither|\bnor|\brather than|\bpas|\bno|\bnicht|\bkein|\u4e0d\u662f|\u975e)\W*(?:\w+\s)?\W*$",
+    r"(?:\b(?:not|non|never|neither|nor|rather than|pas|no|nicht|kein)|n't|\u4e0d\u662f|\u975e)\W*(?:\w+\s)?\W*$",
     re.I,
 )
 _YES = {"yes": True, "true": True, "no": False, "false": False}
-_YES_NO = re.compile(r"(?<![\w'])(yes|no|true|false)(?![\w'])", re.I)
+_YES_NO = re.compile(r"(?<![\w'])(yes|no|true|false)(?=\s*(?:[.,;:!)\"]|$))", re.I | re.M)
 
 
 def plain(text: str) -> str:
@@ -163,5 +163,6 @@ def settled_yes_no(text: str) -> bool | None:
     text = plain_lines(text)
     if leading := re.match(r"\W*(yes|no|true|false)\b(?!\s+(?:and|or|one|matter|more|longer|way)\b)", text, re.I):
         return _YES[leading.group(1).casefold()]
+    # "no" before another word is no answer: "there is no such number".
     found = {_YES[word.casefold()] for word in _YES_NO.findall(text)}
     return found.pop() if len(found) == 1 else None

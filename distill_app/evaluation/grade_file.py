@@ -29,9 +29,7 @@ def grade_file(
     Everything is read, and refused with a `UsageError` that names file and line, before anything is graded.
     """
     given = list(_rows(path))
-    verdicts = grade(
-        [row for _, row in given], workers=workers, limit_seconds=limit_seconds, progress=progress
-    )
+    verdicts = grade([row for _, row in given], workers=workers, limit_seconds=limit_seconds, progress=progress)
     for (row_id, _), verdict in zip(given, verdicts, strict=True):
         yield {"id": row_id, "verdict": verdict.verdict, "extracted": verdict.extracted, "rule": verdict.rule}
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from distill_app.evaluation import choices
 from distill_app.evaluation.answers import Extracted, extract, gold_answer, kind_of
-from distill_app.evaluation.equivalence import as_number, as_words, quick, tidy
+from distill_app.evaluation.equivalence import quick
+from distill_app.evaluation.numbers import as_number, as_words, tidy
 
 KINDS = ("auto", "number", "integer", "choice", "yes_no")
 

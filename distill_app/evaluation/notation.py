@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 _UNICODE = str.maketrans(
@@ -60,80 +61,80 @@ _UNICODE = str.maketrans(
         "\u202f": " ",
     }
 )
-_POWERS = {
-    c: d for c, d in zip("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "0123456789", strict=True)
-}
+_POWERS = dict(zip("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "0123456789", strict=True))
 _POWER = re.compile("[" + "".join(_POWERS) + "]+")
 _VULGAR = re.compile("(\\d*)\\s*([\u00bc-\u00be\u2150-\u215e])")
 _ROOT = re.compile("\u221a\\s*(\\(|\\{|\\d+(?:\\.\\d+)?|[A-Za-z])")
 
-_SIMPLE = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in [
-        (r"(?<!\\)\\\\(?=(?:boxed|text|frac|dfrac|sqrt|left|right|mathrm|pi|infty|cup|begin|end)\b)", r"\\"),
-        (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\.?", ""),
-        (r"\\(?:displaystyle|textstyle|limits|nolimits|phantom|hfill|mathstrut|underline)(?![A-Za-z])", ""),
-        (r"\\[!]", ""),
-        (r"\\[,;:> ]|~|\\(?:q?quad|thinspace|enspace)(?![A-Za-z])", " "),
-        (r"\\(?:hspace|vspace|color|textcolor)\s*\{[^{}]*\}", " "),
-        (r"\\(?:lbrace|lcurly)(?![A-Za-z])", r"\\{"),
-        (r"\\(?:rbrace|rcurly)(?![A-Za-z])", r"\\}"),
-        (r"\\(?:langle|lparen)(?![A-Za-z])|<(?=[^<>=]*,[^<>=]*>$)", "("),
-        (r"\\(?:rangle|rparen)(?![A-Za-z])|(?<=\d)>$", ")"),
-        (r"\\lbrack(?![A-Za-z])", "["),
-        (r"\\rbrack(?![A-Za-z])", "]"),
-        (r"\\[lr]?vert(?![A-Za-z])", "|"),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-        (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-        (r"\\(?:leqslant|leq|le)(?![A-Za-z])|<=|=<", r"\\le "),
-        (r"\\(?:geqslant|geq|ge)(?![A-Za-z])|>=", r"\\ge "),
-        (r"\\(?:not\s*=|neq|ne)(?![A-Za-z])|!=|\\not=", r"\\neq "),
-        (r"\\lt(?![A-Za-z])", "<"),
-        (r"\\gt(?![A-Za-z])", ">"),
-        (r"\\(?:varnothing|O)(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
-        (r"\\(?:thickapprox|simeq|approxeq|doteq)(?![A-Za-z])|~=", r"\\approx "),
-        (r"\\(?:infin|infinity)(?![A-Za-z])", r"\\infty "),
-        (r"\\degree(?![A-Za-z])|\^\s*\{?\s*o\s*\}?(?=\s*$)", r"^\\circ "),
-        (r"\\backslash(?![A-Za-z])", r"\\setminus "),
-        (
-            r"\\(?:bold|boldsymbol|pmb|mathbf|mathit|mathsf|mathcal|textbf|textit|textrm|textnormal|mbox|hbox|mathrm)"
-            r"(?![A-Za-z])",
-            r"\\text",
-        ),
-        (r"\\R(?![A-Za-z])|\\mathbb\s+R\b|\\Reals(?![A-Za-z])", r"\\mathbb{R}"),
-        (r"\\(max|min|odot|bar|star|ast|perp|parallel|prime|text)(?![A-Za-z])(?=\s*[},])", r"\1"),
-        (r"\\odot(?![A-Za-z])", "odot"),
-        (r"\\operatorname\*?\s*\{(\w+)\}", r"\\\1 "),
-        (r"\b(?:np|math|numpy|sympy)\.(?=[a-z])", ""),
-        (r"\*\*", "^"),
-        (
-            r"\\(sin|cos|tan|cot|sec|csc)\s*[({]?\s*(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?\s*[)}]?",
-            r"\\\1(\\frac{\2\\pi}{180})",
-        ),
-        (
-            r"(?<=\\frac)\{([1-9]\d{0,2}(?:,\d{3})+)\}|(?<=\})\{([1-9]\d{0,2}(?:,\d{3})+)\}",
-            lambda found: "{" + (found.group(1) or found.group(2)).replace(",", "") + "}",
-        ),
-        (r"^\\\{\s*([A-Za-z])\s*(?:\\mid(?![A-Za-z])|\||:)\s*(?=[^{}]*[<>])([^{}]*)\\\}$", r"\2"),
-        (r"(?i)^(?:\\text\s*\{\s*)?(?:the set of )?all real(?: number)?s\s*\}?$", r"\\mathbb{R}"),
-        (r"(?i)^(?:\\text\s*\{\s*)?(?:no (?:real )?solutions?|(?:the )?empty set)\s*\}?$", r"\\emptyset "),
-        (r"^\\text\s*\{([^{}]*[\d,][^{}]*)\}$", r"\1"),
-        (r"(?<![\\A-Za-z])(?:infinity|infty|oo|inf)(?![A-Za-z])", r"\\infty "),
-        (r"(?<=[)\]])\s*U\s*(?=[(\[])", r"\\cup "),
-        (r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|sec|csc|cot|log|ln|exp|arcsin|arccos|arctan)(?=\s*[({\d\\])", r"\\\1"),
-        (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
-        (r"\\text\s*\{\s*(?:percent|percentage|pct)\s*\}|\b(?:percentage|percent|pct)\b|(?<!\\)%", r"\\%"),
-        (r"\\text\s*\{\s*([A-Za-z])\s*\}(?![({])", r" \1 "),
-        (r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}", lambda found: " or " if "or" in found.group() else " and "),
-        (r"\\text\s*\{\s*,\s*\}", ","),
-        (r"(?<![A-Za-z])(\d+(?:\.\d+)?)[eE]([+-]?\d+)(?![\w.])", r"\1\\cdot 10^{\2}"),
-        (r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}"),
-        (r"(?<![\d.])(\d+)\s*-\s*(\d+)/(\d+)(?![\d.])", r"\1-\\frac{\2}{\3}"),
-        (r"(\d)\.(?=\s*(?:[/*+^)\]},-]|$))", r"\1"),
-        (r"(?<![\d)}\\])\.(?=\d)", "0."),
-        (r"\*", r"\\cdot "),
-    ]
+_Replacement = str | Callable[[re.Match[str]], str]
+_SPELLINGS: list[tuple[str, _Replacement]] = [
+    (r"(?<!\\)\\\\(?=(?:boxed|text|frac|dfrac|sqrt|left|right|mathrm|pi|infty|cup|begin|end)\b)", r"\\"),
+    (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\.?", ""),
+    (r"\\(?:displaystyle|textstyle|limits|nolimits|phantom|hfill|mathstrut|underline)(?![A-Za-z])", ""),
+    (r"\\[!]", ""),
+    (r"\\[,;:> ]|~|\\(?:q?quad|thinspace|enspace)(?![A-Za-z])", " "),
+    (r"\\(?:hspace|vspace|color|textcolor)\s*\{[^{}]*\}", " "),
+    (r"\\(?:lbrace|lcurly)(?![A-Za-z])", r"\\{"),
+    (r"\\(?:rbrace|rcurly)(?![A-Za-z])", r"\\}"),
+    (r"\\(?:langle|lparen)(?![A-Za-z])|<(?=[^<>=]*,[^<>=]*>$)", "("),
+    (r"\\(?:rangle|rparen)(?![A-Za-z])|(?<=\d)>$", ")"),
+    (r"\\lbrack(?![A-Za-z])", "["),
+    (r"\\rbrack(?![A-Za-z])", "]"),
+    (r"\\[lr]?vert(?![A-Za-z])", "|"),
+    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+    (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
+    (r"\\(?:leqslant|leq|le)(?![A-Za-z])|<=|=<", r"\\le "),
+    (r"\\(?:geqslant|geq|ge)(?![A-Za-z])|>=", r"\\ge "),
+    (r"\\(?:not\s*=|neq|ne)(?![A-Za-z])|!=|\\not=", r"\\neq "),
+    (r"\\lt(?![A-Za-z])", "<"),
+    (r"\\gt(?![A-Za-z])", ">"),
+    (r"\\(?:varnothing|O)(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
+    (r"\\(?:thickapprox|simeq|approxeq|doteq)(?![A-Za-z])|~=", r"\\approx "),
+    (r"\\(?:infin|infinity)(?![A-Za-z])", r"\\infty "),
+    (r"\\degree(?![A-Za-z])|\^\s*\{?\s*o\s*\}?(?=\s*$)", r"^\\circ "),
+    (r"\\backslash(?![A-Za-z])", r"\\setminus "),
+    (
+        r"\\(?:bold|boldsymbol|pmb|mathbf|mathit|mathsf|mathcal|textbf|textit|textrm|textnormal|mbox|hbox|mathrm)"
+        r"(?![A-Za-z])",
+        r"\\text",
+    ),
+    (r"\\R(?![A-Za-z])|\\mathbb\s+R\b|\\Reals(?![A-Za-z])", r"\\mathbb{R}"),
+    (r"\\(max|min|odot|bar|star|ast|perp|parallel|prime|text)(?![A-Za-z])(?=\s*[},])", r"\1"),
+    (r"\\odot(?![A-Za-z])", "odot"),
+    (r"\\operatorname\*?\s*\{(\w+)\}", r"\\\1 "),
+    (r"\b(?:np|math|numpy|sympy)\.(?=[a-z])", ""),
+    (r"\*\*", "^"),
+    (
+        r"\\(sin|cos|tan|cot|sec|csc)\s*[({]?\s*(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?\s*[)}]?",
+        r"\\\1(\\frac{\2\\pi}{180})",
+    ),
+    (
+        r"(?<=\\frac)\{([1-9]\d{0,2}(?:,\d{3})+)\}|(?<=\})\{([1-9]\d{0,2}(?:,\d{3})+)\}",
+        lambda found: "{" + (found.group(1) or found.group(2)).replace(",", "") + "}",
+    ),
+    (r"^\\\{\s*([A-Za-z])\s*(?:\\mid(?![A-Za-z])|\||:)\s*(?=[^{}]*[<>])([^{}]*)\\\}$", r"\2"),
+    (r"(?i)^(?:\\text\s*\{\s*)?(?:the set of )?all real(?: number)?s\s*\}?$", r"\\mathbb{R}"),
+    (r"(?i)^(?:\\text\s*\{\s*)?(?:no (?:real )?solutions?|(?:the )?empty set)\s*\}?$", r"\\emptyset "),
+    (r"^\\text\s*\{([^{}]*[\d,][^{}]*)\}$", r"\1"),
+    (r"(?<![\\A-Za-z])(?:infinity|infty|oo|inf)(?![A-Za-z])", r"\\infty "),
+    (r"(?<=[)\]])\s*U\s*(?=[(\[])", r"\\cup "),
+    (
+        r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|sec|csc|cot|log|ln|exp|arcsin|arccos|arctan)(?=\s*[({\d\\]|\s+[a-z]\b)",
+        r"\\\1",
+    ),
+    (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
+    (r"\\text\s*\{\s*(?:percent|percentage|pct)\s*\}|\b(?:percentage|percent|pct)\b|(?<!\\)%", r"\\%"),
+    (r"\\text\s*\{\s*([A-Za-z])\s*\}(?![({])", r" \1 "),
+    (r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}", lambda found: " or " if "or" in found.group() else " and "),
+    (r"\\text\s*\{\s*,\s*\}", ","),
+    (r"(?<![A-Za-z])(\d+(?:\.\d+)?)[eE]([+-]?\d+)(?![\w.])", r"\1\\cdot 10^{\2}"),
+    (r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}"),
+    (r"(?<![\d.])(\d+)\s*-\s*(\d+)/(\d+)(?![\d.])", r"\1-\\frac{\2}{\3}"),
+    (r"(\d)\.(?=\s*(?:[/*+^)\]},-]|$))", r"\1"),
+    (r"(?<![\d)}\\])\.(?=\d)", "0."),
+    (r"\*", r"\\cdot "),
 ]
+_SIMPLE = [(re.compile(pattern), replacement) for pattern, replacement in _SPELLINGS]
 SET_WORDS = re.compile(r"(?i)(?:the set of )?all real(?: number)?s|no (?:real )?solutions?|(?:the )?empty set")
 """Words that stand for a set."""
 

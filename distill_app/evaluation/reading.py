@@ -49,7 +49,7 @@ def read(text: str) -> Any:
             raise
         except Exception:  # noqa: BLE001 - the parser raises nearly anything on odd input: not understood
             continue
-        if found is not None and not (found != found):
+        if found is not None and str(found) != "nan":
             return found
     return None
 

@@ -1,4 +1,4 @@
-"""Answers of several parts: lists, sets, tuples, intervals, assignments, plus-or-minus. Pure text; leaves go to a judge.
+"""Answers of several parts: lists, sets, tuples, intervals, assignments, plus or minus. Text only, no algebra.
 
 The policy:
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from distill_app.evaluation.notation import closing, elements, name_of, sides
+from distill_app.evaluation.numbers import as_number
 
 Leaf = Callable[[str, str], bool]
 """Says whether (gold, answer), two single expressions, are the same."""
@@ -91,7 +92,8 @@ def collection(text: str) -> Collection | None:
             return Collection("" if text[start] == "{" and not start else text[start] + text[-1], members)
         # A single member in braces is TeX's group or a set of one.
         return collection(members[0]) if text[start] == "{" and members else None
-    members = _expanded(text)
+    # 10,080 is a number and no list.
+    members = _expanded(text) if as_number(text) is None else ()
     return Collection("", members) if len(members) > 1 else None
 
 

@@ -30,7 +30,7 @@ _NAMES: dict[str, tuple[str, str]] = {
         ("yd yard", "length", "0.9144"),
         ("mi mile", "length", "1609.344"),
         ("mg milligram", "mass", "0.001"),
-        ("g gram", "mass", "1"),
+        ("g gm gram", "mass", "1"),
         ("kg kilogram", "mass", "1000"),
         ("oz ounce", "ounce", "1"),
         ("lb pound", "pound", "1"),

@@ -1,8 +1,8 @@
-"""The process in which math-verify compares answers, one row at a time in its main thread.
+"""The process in which answers are compared by algebra, one row at a time in its main thread.
 
-Started by `pool` as `python -m distill_app.evaluation.worker LIMIT_SECONDS`. Reads `[id, extracted, gold, tolerance]`
-as a JSON line (`extracted` null asks whether the gold is understood), writes `["started", id]` and then `["done", id, true | false | null]`; null says the row ran out of
-memory. It ends when its input ends.
+Started by `pool` as `python -m distill_app.evaluation.worker LIMIT_SECONDS`. Reads `[id, answer, gold, tolerance]` as a
+JSON line (answer null: is the gold understood at all?), writes `["started", id]` and then
+`["done", id, true | false | null]`; null says the row ran out of memory. It ends when its input ends.
 """
 
 from __future__ import annotations

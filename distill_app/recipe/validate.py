@@ -200,6 +200,11 @@ class _Explainer:
                 f"{quoted(value)} lacks {{question}}, which stands for the question.",
                 "Write {question} where the question is to stand.",
             )
+        if spec.get("writeOnly"):
+            return (
+                f"what stands here does not have the form needed for {path[-1]} (it is not shown: it may be a secret).",
+                self.example(spec),
+            )
         return f"{quoted(value)} does not have the form needed for {path[-1]}.", self.example(spec)
 
     def twice(self, path: Path, value: list[Any]) -> Iterator[Found]:

@@ -319,8 +319,8 @@ def gpus(environ: Mapping[str, str], needed: int) -> list[str]:
     names = [str(place) for place in range(needed)] if allowed is None else [n for n in allowed.split(",") if n.strip()]
     if len(names) < needed:
         raise StageError(
-            f"runtime.vllm asks for {needed} GPUs (tensor_parallel times data_parallel), and {len(names)} may be used "
-            "here.",
+            f"vLLM needs {needed} GPU{'s' * (needed > 1)} (tensor_parallel times data_parallel of runtime.vllm), and "
+            f"{len(names)} may be used here.",
             "Lower one of the two, or name more GPUs in CUDA_VISIBLE_DEVICES.",
         )
     return names[:needed]

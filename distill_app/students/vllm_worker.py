@@ -22,6 +22,8 @@ from typing import Any, TextIO
 STREAM_TOKENS = 32
 """Tokens of a row between two signs of life: progress is as fine as this."""
 TELL_SECONDS = 1.0
+STEP_TOKENS = 4096
+"""Tokens that one step of the engine reads at most on a CPU, unless the context is longer: vLLM's own value."""
 _LORA = 1
 
 
@@ -76,6 +78,9 @@ def _engine(config: dict[str, Any]) -> Any:
     from vllm.v1.engine.llm_engine import LLMEngine
 
     lora = {} if config["adapter"] is None else {"enable_lora": True, "max_loras": 1, "max_lora_rank": config["rank"]}
+    # On a CPU a seeded row whose prompt is read in two parts stops vLLM 0.32: it would set its generator back, which
+    # CPU generators cannot do. So prompts are read whole there, and a step has room for the longest.
+    whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(config["context"], STEP_TOKENS)}
     arguments = EngineArgs(
         model=config["folder"],
         dtype=config["dtype"],
@@ -91,6 +96,7 @@ def _engine(config: dict[str, Any]) -> Any:
         disable_log_stats=True,
         use_tqdm_on_load=False,
         **lora,
+        **(whole if config["cpu"] else {}),
     )
     return LLMEngine.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
 

@@ -46,6 +46,7 @@ class Asker:
                 self._options,
                 runtime=self._runtime,
                 done=done,
+                finished=tuple(self._known.values()),
                 say=self._once,
                 problems=[request.problem for request in requests],
                 progress=self._told,

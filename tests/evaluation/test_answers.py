@@ -1,28 +1,18 @@
-"""Finding answers and comparing them, by hand-made cases and by the cases other projects test their checkers with."""
+"""Finding answers and comparing them, by hand-made cases. `test_checker_cases` has the long lists."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from distill_app.evaluation.answers import extract, last_boxed
-from distill_app.evaluation.equivalence import as_number, as_words, compare, quick
-from distill_app.evaluation.grading import grade
-from distill_app.evaluation.pool import outcomes
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-def shared_rows(name: str) -> list[dict[str, Any]]:
-    if not (DATA / name).exists():
-        pytest.skip("../shared/data is not here")
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+from distill_app.evaluation.answers import extract
+from distill_app.evaluation.boxes import last_boxed
+from distill_app.evaluation.equivalence import compare, quick
+from distill_app.evaluation.numbers import as_number, as_words
 
 
 @pytest.mark.parametrize(
@@ -141,7 +131,8 @@ def test_words() -> None:
         ("100000000001000000000", "100000000000000000000", False),
         ("\\frac{1}{2}", "\\frac{1}{2}", True),
         ("\\frac{1}{2}", "0.5", None),
-        ("9^{9^{9^{9}}}", "1", None),
+        ("9^{9^{9^{9}}}", "1", False),
+        ("9^{9^{9^{9}}}+1", "1", None),
     ],
 )
 def test_quick(extracted: str, gold: str, same: bool | None) -> None:
@@ -164,39 +155,3 @@ def test_quick(extracted: str, gold: str, same: bool | None) -> None:
 )
 def test_compare_by_algebra(extracted: str, gold: str, same: bool) -> None:
     assert compare(extracted, gold) is same
-
-
-def test_agreement_with_the_cases_of_other_projects(capsys: pytest.CaptureFixture[str]) -> None:
-    """At least 95 % of the uncontested cases that ask for no setting of another checker, every wrong one counted."""
-    cases = [row for row in shared_rows("checker/checker_cases.jsonl") if not row.get("contested")]
-    pairs: list[tuple[str, str]] = []
-    for case in cases:
-        gold = case["gold"]
-        if "boxed" in gold or " is " in gold:
-            gold = last_boxed(gold.replace("\\\\boxed", "\\boxed"), several=True) or extract(gold, "x").answer or gold
-        if case["mode"] == "completion":
-            answer = extract(case["prediction"], gold).answer
-        else:
-            answer = last_boxed(case["prediction"]) or case["prediction"]
-        pairs.append((answer or "", gold))
-    settled = [quick(*pair) if pair[0] else False for pair in pairs]
-    open_pairs = [pair for pair, same in zip(pairs, settled, strict=True) if same is None]
-    found = iter(outcomes(open_pairs, workers=2, limit_seconds=5, name=lambda i: repr(open_pairs[i])))
-    verdicts = [next(found) == "equal" if same is None else same for same in settled]
-    right = [verdict == case["expected"] for verdict, case in zip(verdicts, cases, strict=True)]
-    plain = [ok for ok, case in zip(right, cases, strict=True) if not case.get("options")]
-    with capsys.disabled():
-        print(f"\nchecker cases: {sum(plain)}/{len(plain)} without options, {sum(right)}/{len(right)} in all")
-    assert sum(plain) / len(plain) >= 0.95
-    assert sum(right) / len(right) >= 0.93
-
-
-def test_verdicts_on_eight_samples_agree_with_the_publishers(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = shared_rows("traces/math_qwen_8samples.jsonl")
-    verdicts = grade([(r["id"], r["reasoning"], r["answer"]) for r in rows], workers=2, limit_seconds=10)
-    agree = sum((v.verdict == "correct") == r["correct"] for v, r in zip(verdicts, rows, strict=True))
-    with capsys.disabled():
-        print(f"\nmath_qwen_8samples: {agree}/{len(rows)} verdicts as published")
-    assert len(rows) == 560
-    assert agree == 560
-    assert sum(v.verdict == "correct" for v in verdicts) / 560 == 0.9375

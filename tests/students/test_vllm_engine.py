@@ -110,7 +110,7 @@ def test_gpus_are_those_the_user_allows() -> None:
     assert gpus({}, 3) == ["0", "1", "2"]
     assert gpus({"CUDA_VISIBLE_DEVICES": "4,5,7"}, 2) == ["4", "5"]
     assert gpus({"CUDA_VISIBLE_DEVICES": "4", vllm_engine.ALL_GPUS: "4,GPU-1f"}, 2) == ["4", "GPU-1f"]
-    with pytest.raises(StageError, match=r"asks for 2 GPUs .* and 1 may be used"):
+    with pytest.raises(StageError, match=r"needs 2 GPUs .* and 1 may be used"):
         gpus({"CUDA_VISIBLE_DEVICES": "4"}, 2)
 
 

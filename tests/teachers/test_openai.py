@@ -87,8 +87,10 @@ def process() -> Iterator[Callable[..., _Process]]:
 
 def test_options_mirror_the_schema() -> None:
     schema = json.loads((resources.folder("schemas") / "teachers" / "openai.json").read_text())
-    assert {field.name for field in fields(Options)} == set(schema["properties"]) - {"name", "backend"}
+    names = {field.name for field in fields(Options)}
+    assert names == set(schema["properties"]) - {"name", "backend", "weight", "limit"}
     defaults = {key: item["default"] for key, item in schema["properties"].items() if "default" in item}
+    assert set(defaults) == names - {"model", "base_url", "max_tokens"}
     built = build(Options, {"model": "m", "base_url": "http://h/v1", "max_tokens": 4096, **defaults})
     assert check(built) == []
     priced = {

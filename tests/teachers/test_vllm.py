@@ -88,8 +88,12 @@ def test_the_real_model_answers_with_seeds_that_can_be_drawn_again(smollm: Path)
     for answer in _answers(held, options).values():
         assert answer.finish_reason == "length" or set(json.loads(answer.text)) == {"answer"}
 
-    # A longer prompt than the engine has room for starts it again; what does not fit the model is refused.
-    longer = [replace(held[0], prompt="How many? " * 100, schema=None)]
-    assert len(_answers(longer, options)) == 1
+    # Longer prompts than the engine has room for start it again; more of them than one step of it reads (4096 tokens)
+    # are no trouble; what does not fit the model is refused.
+    asked = _requests(1)[0]
+    longer = [replace(asked, id=f"long/{i}", prompt=f"{i}. " + "How many? " * 130) for i in range(12)]
+    answers = _answers(longer, replace(options, max_tokens=4))
+    assert answers.keys() == {request.id for request in longer}
+    assert sum(answer.prompt_tokens or 0 for answer in answers.values()) > 4096
     with pytest.raises(StageError, match="context of 8192 tokens"):
         _answers(longer, replace(options, max_tokens=8190))
