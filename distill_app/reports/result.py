@@ -67,6 +67,7 @@ class Result(TypedDict):
 
     `label` is what a person reads instead of `selector`. `arm` is shared by runs that differ in seed alone, `setting`
     by runs that differ in seed and selector alone. `selection` holds `selection.json` and the epochs of a dynamic one.
+    `agreement` is what the check of the trained student through vLLM found, null where it was not made.
     """
 
     version: int
@@ -82,6 +83,7 @@ class Result(TypedDict):
     base_rows: list[Row]
     per_problem: dict[str, PerProblem]
     selection: dict[str, Any]
+    agreement: dict[str, Any] | None
     counts: dict[str, Any]
     timings: dict[str, float]
     settings: dict[str, Any]
@@ -109,6 +111,7 @@ def build(
     timings: Mapping[str, float],
     settings: Mapping[str, Any],
     notes: Sequence[str],
+    agreement: Mapping[str, Any] | None = None,
 ) -> Result:
     """The result of a run: for each benchmark avg@`samples`, then pass@ and maj@ for each of `k`.
 
@@ -160,6 +163,7 @@ def build(
             for name, one in after.items()
         },
         "selection": dict(selection),
+        "agreement": None if agreement is None else dict(agreement),
         "counts": dict(counts),
         "timings": dict(timings),
         "settings": dict(settings),

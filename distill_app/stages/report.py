@@ -37,6 +37,7 @@ def run(stage: Context) -> Summary:
     evaluation = options["evaluation"]
     selection = _selection(stage)
     arm, setting = arm_and_setting(stage, manifests)
+    agreement = manifests[stage.input("agreement")]["facts"] if "agreement" in stage.inputs else None
     found = result.build(
         run="",
         recipe=options["recipe"],
@@ -66,7 +67,8 @@ def run(stage: Context) -> Summary:
             "template": train["facts"]["template"],
             "label": options["label"],
         },
-        notes=[*selections.warnings(selection), *_notes(manifests)],
+        notes=[*selections.warnings(selection), *_agreed(agreement), *_notes(manifests)],
+        agreement=agreement,
     )
     write_json(stage.folder / "result.json", found)
     figures = _figures(stage, found)
@@ -177,6 +179,10 @@ def _notes(manifests: dict[Path, Any]) -> list[str]:
     if any(manifest.get("resumed") for manifest in manifests.values()):
         notes.append("A stage was interrupted and gone on with; its seconds are those of the last attempt.")
     return notes
+
+
+def _agreed(agreement: Mapping[str, Any] | None) -> list[str]:
+    return [] if agreement is None else [*agreement["warnings"], *(pair["said"] for pair in agreement["pairs"])]
 
 
 def _teacher(teacher: dict[str, str]) -> markdown.Teacher:

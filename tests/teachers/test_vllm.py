@@ -9,7 +9,7 @@ import pytest
 from distill_app import resources
 from distill_app.errors import StageError
 from distill_app.records import Completion, Problem, Request
-from distill_app.students import vllm_engine
+from distill_app.students import vllm_machine
 from distill_app.students.locate import locate
 from distill_app.teachers.vllm import FOLLOWS, LOCAL, MODEL, Options, complete, content
 from tests.students.adapters import RUNTIME
@@ -56,7 +56,7 @@ def test_the_model_stands_in_the_fingerprint_by_its_content(tiny_folder: Path) -
     assert content(_options(tiny_folder)) == {"model_content": locate(str(tiny_folder), None).content_id}
 
 
-@pytest.mark.skipif(vllm_engine.installed() is not None, reason="vLLM is installed here")
+@pytest.mark.skipif(vllm_machine.installed() is not None, reason="vLLM is installed here")
 def test_without_vllm_the_command_to_install_it_is_told(tiny_folder: Path) -> None:
     with pytest.raises(StageError, match=r"vLLM is not installed.*pip install 'distill-app\[vllm\]'"):
         _answers(_requests(), _options(tiny_folder))
@@ -64,8 +64,8 @@ def test_without_vllm_the_command_to_install_it_is_told(tiny_folder: Path) -> No
 
 @pytest.mark.slow
 def test_the_real_model_answers_with_seeds_that_can_be_drawn_again(smollm: Path) -> None:
-    if (what := vllm_engine.lack(vllm_engine.installed())) is not None:
-        pytest.skip(f"{what} {vllm_engine.INSTALL}")
+    if (what := vllm_machine.lack(vllm_machine.installed())) is not None:
+        pytest.skip(f"{what} {vllm_machine.INSTALL}")
     options = _options(smollm)
     whole = _answers(_requests(), options)
     assert whole.keys() == {request.id for request in _requests()}
