@@ -62,9 +62,9 @@ class Completion:
     """What a teacher answered to the request of the same id.
 
     `finish_reason` is "stop", "length" (cut at the token limit), "missing" (the teacher has no answer; `text` is empty
-    and `note` may say why), or a server's own word ("content_filter"). `tokens` counts completion tokens, None where the teacher has no tokenizer. `note` is the
-    teacher's own label of what it did (the worked teacher names its style and mistake here); selectors never
-    see it, reports do.
+    and `note` may say why), or a server's own word ("content_filter"). `tokens` counts completion tokens, None where
+    the teacher has no tokenizer. `note` is the teacher's own label of what it did (the worked teacher names its style
+    and mistake here); selectors never see it, reports do.
     """
 
     id: str

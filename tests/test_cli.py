@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from referencing import Registry, Resource
 
 from distill_app.records import Trace
 from distill_app.store import rows
@@ -27,7 +28,10 @@ def schema(name: str) -> dict[str, object]:
 
 def check(value: object, name: str) -> None:
     """The value has the shape schemas/<name>.schema.json documents."""
-    jsonschema.validate(value, schema(name), jsonschema.Draft202012Validator)
+    registry = Registry().with_resources(
+        (str(spec["$id"]), Resource.from_contents(spec)) for spec in (schema("result"), schema(name))
+    )
+    jsonschema.Draft202012Validator(schema(name), registry=registry).validate(value)
 
 
 @pytest.fixture(scope="module")

@@ -130,15 +130,16 @@ def test_gsm8k_from_files(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = json_of(distill("show", "latest", "--json", workspace=tmp_path))
     counts = {stage["name"]: stage["counts"] for stage in shown["stages"]}
-    assert counts["generate[humans/chain_of_thought]"]["problems without a trace"] == 0
-    assert counts["grade[humans/chain_of_thought]"] == {"correct": 40}
+    assert counts["generate[humans/as_written]"]["problems without a trace"] == 0
+    assert counts["grade[humans/as_written]"] == {"correct": 40}
     assert shown["result"]["rows"][0]["benchmark"] == "gsm8k"
 
 
 def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: Path) -> None:
     """The tiny random model as teacher: its traces are noise, their way through the stages is not."""
     teacher = f'{{name: tiny, backend: transformers, model: "{tiny_folder}", max_tokens: 12}}'
-    pool = "keep: {correct: false, max_tokens: 12}\naugmentation: [chain_of_thought, {name: resample, samples: 2}]"
+    keep = "keep: {correct: false, finished: false, max_tokens: 12}"
+    pool = f"{keep}\naugmentation: [chain_of_thought, {{name: resample, samples: 2}}]"
     changes = {
         "{name: worked, backend: worked}": teacher,
         "keep: {correct: false}": pool,
@@ -154,7 +155,7 @@ def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: 
     assert counts["generate[tiny/chain_of_thought]"]["asked"] == 6
     assert counts["generate[tiny/resample]"]["asked"] == 12
     selection = counts["select"]
-    assert selection["traces"] == 18
+    assert (selection["traces"], counts["hygiene"]["traces"]) == (18, 18)
     assert selection["selected"] == 3
     assert selection["candidates"] + sum(n for why, n in selection.items() if why.startswith("left out")) == 18
     tokens = {stage["name"]: stage["tokens"] for stage in shown["stages"] if stage["name"].startswith("tokens")}

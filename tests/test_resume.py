@@ -16,6 +16,7 @@ KILL_AFTER = {
     "generate[worked/chain_of_thought]": "stage_started",
     "grade[worked/chain_of_thought]": "stage_started",
     "quality[worked/chain_of_thought]": "stage_started",
+    "hygiene": "stage_started",
     "select": "stage_started",
     "train": "loss 3",
     "problems[word_problems]": "stage_started",

@@ -135,6 +135,9 @@ def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _peak_memory() -> int:
-    """Peak resident memory of this process in bytes (kibibytes on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Peak resident memory in bytes of this process or the largest of its children that have ended (vLLM's, say).
+
+    The kernel counts kibibytes on Linux and bytes on macOS.
+    """
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return peak if sys.platform == "darwin" else peak * 1024

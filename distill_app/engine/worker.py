@@ -20,6 +20,7 @@ from typing import Any
 
 from distill_app.engine.execute import Job, execute
 from distill_app.errors import DistillError
+from distill_app.students.vllm_machine import ALL_GPUS
 
 PR_SET_PDEATHSIG = 1
 
@@ -36,9 +37,12 @@ def main(job_path: str, event_fd: str, parent: str) -> int:
         with guard:
             events.write(json.dumps({"type": kind, **values}, ensure_ascii=False) + "\n")
 
-    # One device a process: TRL refuses several without a launcher.
-    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
-    os.environ["CUDA_VISIBLE_DEVICES"] = "" if job.runtime["device"] == "cpu" else devices[0]
+    # One device a process: TRL refuses several without a launcher. vLLM's own processes may have more.
+    vllm = job.runtime["vllm"]
+    first = ",".join(map(str, range(vllm["tensor_parallel"] * vllm["data_parallel"])))
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ.setdefault(ALL_GPUS, first if given is None else given)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if job.runtime["device"] == "cpu" else (given or "0").split(",")[0]
     try:
         execute(job, emit)
     except DistillError as error:

@@ -82,8 +82,8 @@ def grade(
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def check_golds(problems: Iterable[Problem], *, workers: int | None, limit_seconds: float) -> None:
-    """Grade every gold answer against itself, by the way a student's answer takes; `StageError` names the bad ones.
+def bad_golds(problems: Iterable[Problem], *, workers: int | None, limit_seconds: float) -> list[tuple[str, str, str]]:
+    """Problem id, gold answer and fault of every gold that does not verify against itself, the way answers take.
 
     A gold that is no number and no plain words must be understood by algebra, not only repeat itself: else a right
     answer in other notation could never be seen as right. An empty gold is bad too, and one that is not of its kind
@@ -106,12 +106,17 @@ def check_golds(problems: Iterable[Problem], *, workers: int | None, limit_secon
     for problem, outcome in zip(waiting, found, strict=True):
         if outcome != "equal":
             faults.append((problem.id, problem.answer, reasons[outcome]))
-    if faults:
+    return faults
+
+
+def check_golds(problems: Iterable[Problem], *, workers: int | None, limit_seconds: float) -> None:
+    """`StageError` that names the golds of `bad_golds`, where there are any."""
+    if faults := bad_golds(problems, workers=workers, limit_seconds=limit_seconds):
         lines = [f"  {row}: {gold[:80]!r} {reason}" for row, gold, reason in faults[:20]]
         more = [f"  and {len(faults) - 20} more"] if len(faults) > 20 else []
         raise StageError(
             "\n".join([f"{len(faults)} gold answers do not verify against themselves:", *lines, *more]),
-            "Correct or remove these rows: no answer to them could be graded.",
+            "Correct or remove these rows, or set bad_rows: skip: no answer to them could be graded.",
         )
 
 

@@ -21,10 +21,11 @@ BUILTIN_VERSION = "word_problems:v1"
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The problems in file order, each bad row (its line number and why), and how many rows `where` left out."""
+    """The problems in file order, each bad row (its line number, or its problem's id, and why), and how many rows
+    `where` left out."""
 
     problems: list[Problem]
-    skipped: list[tuple[int, str]]
+    skipped: list[tuple[int | str, str]]
     left_out: int = 0
 
 
@@ -108,7 +109,7 @@ def _file(source: ProblemSource, path: Path | None) -> Path | None:
 
 def _collect(source: ProblemSource, rows: Iterable[tuple[int, Row | BadRow]], where: str, unit: str) -> ReadResult:
     problems: list[Problem] = []
-    skipped: list[tuple[int, str]] = []
+    skipped: list[tuple[int | str, str]] = []
     seen: dict[str, int] = {}
     left_out = 0
     for number, row in rows:

@@ -28,9 +28,7 @@ def run(stage: Context) -> Summary:
     source = build(ProblemSource, {**options, "dataset": stage.local["dataset"]})
     result = sources.read(source)
     if stage.options["check_golds"]:
-        grading.check_golds(
-            result.problems, workers=stage.runtime.grade_workers, limit_seconds=stage.runtime.grade_seconds
-        )
+        result = _with_golds(stage, source, result)
     rows.write(stage.folder / FILE, Problem, result.problems)
     if note := benchmarks.remark(stage.local.get("benchmark", ""), source, len(result.problems)):
         stage.log(note)
@@ -42,3 +40,17 @@ def run(stage: Context) -> Summary:
         first = "; ".join(f"{where}: {why}" for where, why in result.skipped[:3])
         stage.log(f"skipped {len(result.skipped)} bad rows ({first}); all are listed in skipped.json")
     return Summary(len(result.problems), counts=counts)
+
+
+def _with_golds(stage: Context, source: ProblemSource, result: sources.ReadResult) -> sources.ReadResult:
+    """The problems whose gold verifies against itself; one that does not is a bad row like any other."""
+    limits: dict[str, Any] = {
+        "workers": stage.runtime.grade_workers,
+        "limit_seconds": stage.runtime.grade_seconds,
+    }
+    if source.bad_rows == "stop":
+        grading.check_golds(result.problems, **limits)
+        return result
+    bad = {row: f"the gold answer {gold!r} {why}" for row, gold, why in grading.bad_golds(result.problems, **limits)}
+    kept = [problem for problem in result.problems if problem.id not in bad]
+    return sources.ReadResult(kept, [*result.skipped, *bad.items()], result.left_out)

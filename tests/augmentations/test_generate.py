@@ -11,17 +11,13 @@ from typing import Any
 import pytest
 
 from distill_app.errors import StageError
-from distill_app.recipe.model import Runtime, Vllm
 from distill_app.records import Completion, Problem, Trace
 from distill_app.stages import Context, Summary, generate
 from distill_app.store import rows
 from tests.augmentations.scripted import Said, Teacher, defaults, problem
+from tests.runtime import runtime
 
-RUNTIME = Runtime(
-    engine="local", device="cpu", threads=1, sample_rows=8, train_rows=None, checkpoint_steps=20,
-    grade_workers=1, grade_seconds=10.0, score_tokens=2048,
-    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=2, max_num_seqs=None, eager=None),
-)  # fmt: skip
+RUNTIME = runtime(sample_rows=8, grade_workers=1)
 PENS = problem("pens", "Tom buys 3 pens for 2 dollars each. How much does he pay?", "6")
 EGGS = problem("eggs", "Ann has 12 eggs and breaks 5. How many are whole?", "7")
 CUPS = problem("cups", "Bob fills 4 cups with 2 spoons of tea each. How many spoons is that?", "8")

@@ -60,7 +60,9 @@ AFTER_SELECTION = {"select", "train", "evaluate[trained word_problems]", "grade[
 AFTER_TRAINING = AFTER_SELECTION - {"select"}
 AFTER_QUALITY = AFTER_SELECTION | {"quality[worked/chain_of_thought]"}
 AFTER_HYGIENE = AFTER_SELECTION | {"hygiene"}
-AFTER_GENERATION = AFTER_QUALITY | AFTER_HYGIENE | {"generate[worked/chain_of_thought]", "grade[worked/chain_of_thought]"}
+AFTER_GENERATION = (
+    AFTER_QUALITY | AFTER_HYGIENE | {"generate[worked/chain_of_thought]", "grade[worked/chain_of_thought]"}
+)
 # The pool is checked against the problems of every benchmark.
 OTHER_PROBLEMS = AFTER_HYGIENE | {"problems[word_problems]"}
 ANSWERS = {stage for stage in ALL if "word_problems]" in stage and not stage.startswith("problems")} | {"report"}

@@ -57,7 +57,8 @@ def test_real_reward_scores_come_through_the_teacher() -> None:
     held = [json.loads(line) for line in file.read_text().splitlines()]
     problems = {row["question_id"]: Problem(row["question_id"], row["question"], row["answer"], "x") for row in held}
     fields = {"reasoning": "reasoning", "problem_id": "question_id", "question": "question", "group": None}
-    options = build(traces.Options, {"path": str(file), "fields": fields, "bad_rows": "stop"})
+    nowhere = {"dataset": None, "config": None, "split": "train", "revision": None}
+    options = build(traces.Options, {"path": str(file), "fields": fields, "bad_rows": "stop", **nowhere})
     asked = [Request(f"{p.id}/{k}", p, "", k, 0) for p in problems.values() for k in range(8)]
     answers = [answer for batch in traces.complete(asked, options) for answer in batch]
     given = [

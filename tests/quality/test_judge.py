@@ -16,15 +16,12 @@ from distill_app import resources
 from distill_app.errors import RecipeError, StageError
 from distill_app.quality import judge
 from distill_app.quality.judge import Options, Scale, rating
-from distill_app.recipe.model import Runtime, Vllm, build
+from distill_app.recipe.model import build
 from distill_app.recipe.resolve import load_arms
 from distill_app.records import Completion, Quality, Request, Trace, Verdict
+from tests.runtime import runtime
 
-RUNTIME = Runtime(
-    engine="local", device="cpu", threads=1, sample_rows=8, train_rows=None, checkpoint_steps=20,
-    grade_workers=None, grade_seconds=10.0, score_tokens=2048,
-    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=2, max_num_seqs=None, eager=None),
-)  # fmt: skip
+RUNTIME = runtime(sample_rows=8)
 BASE = Path(__file__).parents[1] / "recipe" / "base.yaml"
 PROMPT = json.loads((resources.folder("schemas") / "quality" / "judge.json").read_text())["properties"]["prompt"]
 
@@ -52,6 +49,7 @@ def _scores(
 
 def _tiny(folder: Path, **changed: Any) -> dict[str, Any]:
     values = {
+        "thinking": None,
         "name": "j", "backend": "transformers", "model": str(folder), "revision": None, "dtype": "float32",
         "system_prompt": None, "temperature": 1.0, "top_p": 1.0, "max_tokens": 12,
     }  # fmt: skip
@@ -205,7 +203,8 @@ def test_in_a_recipe_the_judge_is_a_teacher_with_a_teachers_defaults() -> None:
     options = build(Options, dict(arm.recipe.quality.options))
     assert (options.scale, options.unrated, options.prompt) == (Scale(low=1, high=10), "stop", PROMPT["default"])
     given = {"name": "j", "backend": "transformers", "model": "m/m", "temperature": 0.0}
-    rest = {"revision": None, "dtype": "auto", "system_prompt": None, "top_p": 0.95, "max_tokens": 4096}
+    rest = {"revision": None, "dtype": "auto", "system_prompt": None, "thinking": None, "top_p": 0.95}
+    rest |= {"max_tokens": 4096, "weight": None, "limit": None}
     assert dict(options.teacher) == {**given, **rest}
     with pytest.raises(RecipeError, match=r"quality\.teacher\.temperature: must be at least 0, got -1"):
         load_arms(BASE, [chosen.replace("temperature: 0", "temperature: -1")])

@@ -14,17 +14,14 @@ import torch
 from distill_app.errors import StageError
 from distill_app.quality import reward_model
 from distill_app.quality.reward_model import Options, Read, part_of
-from distill_app.recipe.model import Runtime, Vllm
+from distill_app.recipe.model import Runtime
 from distill_app.records import Quality, Trace, Verdict
 from distill_app.students import quiet
 from distill_app.students.load import load_tokenizer
+from tests.runtime import runtime
 from tests.tiny import TOKENIZER_FILES
 
-RUNTIME = Runtime(
-    engine="local", device="cpu", threads=1, sample_rows=4, train_rows=None, checkpoint_steps=20,
-    grade_workers=None, grade_seconds=10.0, score_tokens=400,
-    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=2, max_num_seqs=None, eager=None),
-)  # fmt: skip
+RUNTIME = runtime(sample_rows=4, score_tokens=400)
 CONTEXT = 256
 
 

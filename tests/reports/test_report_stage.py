@@ -28,7 +28,12 @@ def keys(
         "selector_options": {"top": 12, "per_problem": None, "unit": "row", "dynamic": False, **(select or {})},
         "seed": seed,
     }
-    inputs = {"traces": [pool], "verdicts": ["v"], "hygiene": ["h"], **({"quality": ["q"]} if selector == "quality" else {})}
+    inputs = {
+        "traces": [pool],
+        "verdicts": ["v"],
+        "hygiene": ["h"],
+        **({"quality": ["q"]} if selector == "quality" else {}),
+    }
     manifests = {
         FOLDERS["selection"]: {"version": 2, "options": options, "inputs": inputs},
         FOLDERS["train"]: {"version": 2, "options": {"epochs": 2, "seed": seed, **(train or {})}, "inputs": {}},

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from distill_app.errors import StageError
-from distill_app.recipe.model import Runtime
 from distill_app.records import Completion, Request, Trace
 from distill_app.skills import Unmatched
 from distill_app.skills.attribution import Options, Wave, attribute
 from distill_app.skills.tree import ARROW, Tree, load, split
+from tests.runtime import runtime
 from tests.skills.test_tree import shared
 
 TREE = Tree(
@@ -246,26 +246,21 @@ def test_what_the_teacher_lacks_is_counted() -> None:
     assert (found.counts["missing"], found.counts["retries"], found.counts["rows without a final answer"]) == (1, 0, 1)
 
 
-RUNTIME = {
-    "engine": "local", "device": "cpu", "threads": 1, "sample_rows": 8, "score_tokens": 1024, "train_rows": None,
-    "checkpoint_steps": 20, "grade_workers": None, "grade_seconds": 10.0,
-}  # fmt: skip
+RUNTIME = runtime(sample_rows=8)
 
 
 @pytest.mark.parametrize("constrained", [True, False])
 def test_a_real_teacher(tiny_folder: Path, constrained: bool) -> None:
     """A model of random weights: held to the schema it names skills, without it nothing it says can be read."""
-    from distill_app.recipe.model import build
     from distill_app.teachers import transformers
 
     teacher = transformers.Options(
-        model=str(tiny_folder), revision=None, dtype="float32", system_prompt=None, temperature=1.0, top_p=1.0,
-        max_tokens=48,
+        model=str(tiny_folder), revision=None, dtype="float32", system_prompt=None, thinking=None,
+        temperature=1.0, top_p=1.0, max_tokens=48,
     )  # fmt: skip
-    runtime = build(Runtime, RUNTIME)
 
     def ask(requests: list[Request]) -> list[Completion]:
-        return [answer for batch in transformers.complete(requests, teacher, runtime=runtime, say=lambda _: None)
+        return [answer for batch in transformers.complete(requests, teacher, runtime=RUNTIME, say=lambda _: None)
                 for answer in batch]  # fmt: skip
 
     rows = [trace(f"row {index}") for index in range(6)]

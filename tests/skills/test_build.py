@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from distill_app.errors import StageError
 from distill_app.problems.word_problems import generate
-from distill_app.recipe.model import Runtime, build
 from distill_app.records import Completion, Problem, Request
 from distill_app.skills.build import Options, build_tree
 from distill_app.skills.cluster import Cluster, recursive
@@ -228,13 +227,12 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_embedding_is_named_in_the_recipe(bert: Path) -> None:
     said: list[str] = []
-    runtime = build(Runtime, RUNTIME)
     texts = ["adding numbers", "areas"]
-    local = embedding(str(bert), runtime, said.append)
+    local = embedding(str(bert), RUNTIME, said.append)
     assert local.embed(texts) == pytest.approx(encoder(bert, "cpu")(texts))
     assert local.facts == {"embedding": str(bert), "content_id": locate(str(bert), None).content_id}
     assert said == [f"{bert} embeds phrases on cpu (set in the recipe)."]
-    words = embedding("bag_of_words", runtime, said.append)
+    words = embedding("bag_of_words", RUNTIME, said.append)
     assert words.embed(texts) == pytest.approx(bag_of_words(texts))
     assert words.facts == {"embedding": "bag_of_words", "knows_synonyms": False}
 

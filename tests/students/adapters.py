@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distill_app.recipe.model import Runtime, Vllm
+from tests.runtime import runtime
 
-RUNTIME = Runtime(
-    engine="local", device="cpu", threads=1, sample_rows=8, train_rows=None, checkpoint_steps=20,
-    grade_workers=None, grade_seconds=10.0, score_tokens=2048,
-    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=1, max_num_seqs=None, eager=None),
-)  # fmt: skip
+RUNTIME = runtime(sample_rows=8)
 
 
 def lora_adapter(model: Path, folder: Path, rank: int = 4, scale: float = 0.05) -> Path:

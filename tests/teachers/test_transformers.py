@@ -8,17 +8,13 @@ import pytest
 
 from distill_app import resources
 from distill_app.errors import StageError
-from distill_app.recipe.model import Runtime, Vllm
 from distill_app.records import Completion, Problem, Request
 from distill_app.students.device import Device
 from distill_app.students.load import load
 from distill_app.teachers.transformers import MODEL, Options, complete
+from tests.runtime import runtime
 
-RUNTIME = Runtime(
-    engine="local", device="cpu", threads=1, sample_rows=4, train_rows=None, checkpoint_steps=20,
-    grade_workers=None, grade_seconds=10.0, score_tokens=2048,
-    vllm=Vllm(tensor_parallel=1, data_parallel=1, gpu_memory=0.9, kv_cache_gib=2, max_num_seqs=None, eager=None),
-)  # fmt: skip
+RUNTIME = runtime(sample_rows=4)
 
 CLOSED = {"additionalProperties": False}
 
