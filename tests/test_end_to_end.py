@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from distill_app.records import Verdict
+from distill_app.store import rows
 from tests.recipes import ROOT, SHARED, distill, json_of, small
 
 SMALL = (
@@ -161,3 +165,52 @@ def test_a_model_as_teacher_with_two_augmentations(tmp_path: Path, tiny_folder: 
     tokens = {stage["name"]: stage["tokens"] for stage in shown["stages"] if stage["name"].startswith("tokens")}
     assert set(tokens) == {"tokens[tiny/chain_of_thought]", "tokens[tiny/resample]"}
     assert all(tokens.values())
+
+
+def test_two_runs_are_compared_by_problem(matrix: tuple[Path, list[dict]]) -> None:
+    workspace, _ = matrix
+    runs = {run["selector"]: run["run"] for run in json_of(distill("runs", "--json", workspace=workspace))}
+    found = json_of(distill("compare", runs["quality"], runs["random"], "base", "--json", workspace=workspace))
+    board = json_of(distill("leaderboard", "--json", workspace=workspace))
+    scores = {row["selector"]: row["score"] for row in board if row["metric"] == "avg@4"}
+    (first, *_) = found["pairs"]
+    assert first["difference"] == pytest.approx(scores["quality"] - scores["random"])
+    assert first["wins"] + first["losses"] + first["ties"] == first["n_problems"] == 4
+    assert len(found["pairs"]) == 3
+    assert "selector.name" in {row["name"] for row in found["settings"]}
+    text = distill("compare", runs["quality"], runs["random"], workspace=workspace).stdout
+    assert max(map(len, text.splitlines())) <= 100
+    assert "not distinguishable" in text or "better" in text or "worse" in text
+    alone = distill("compare", runs["quality"], workspace=workspace)
+    assert (alone.returncode, "Traceback" in alone.stderr) == (2, False)
+
+
+def test_stored_answers_are_graded_again_without_generating(matrix: tuple[Path, list[dict]]) -> None:
+    workspace, _ = matrix
+    before = json_of(distill("show", "latest", "--json", workspace=workspace))
+    (graded,) = [
+        path.parent
+        for path in workspace.glob("artifacts/grade/*/manifest.json")
+        if '"grade[trained' in path.read_text() and path.parent.name in Path(before["folder"], "lock.json").read_text()
+    ]
+    verdicts = rows.read(graded / "verdicts.parquet", Verdict)
+    other = "wrong" if verdicts[0].verdict == "correct" else "correct"
+    # As if the rules of an earlier version had said otherwise.
+    rows.write(graded / "verdicts.parquet", Verdict, [replace(verdicts[0], verdict=other), *verdicts[1:]])
+    done = distill("regrade", "latest", "--seconds", "7", workspace=workspace)
+    assert done.returncode == 0, done.stderr
+    assert "32 answers graded again, 1 verdicts changed." in done.stdout
+    assert f"{other} -> {verdicts[0].verdict}: 1" in done.stdout
+    after = json_of(distill("show", "latest", "--json", workspace=workspace))
+    events = [json.loads(line) for line in (Path(after["folder"]) / "events.jsonl").read_text().splitlines()]
+    made = [event["stage"] for event in events if event["type"] == "stage_started"]
+    assert made[-3:] == ["grade[base word_problems]", "grade[trained word_problems]", "report"]
+    assert sum(name.startswith("evaluate[") for name in made) <= 2
+    for event in events:
+        jsonschema.validate(event, json.loads((ROOT / "schemas" / "event.schema.json").read_text()))
+    was, now = before["result"], after["result"]
+    assert [row["score"] for row in now["rows"]] == [row["score"] for row in was["rows"]]
+    assert (Path(after["folder"]) / "result.before_regrade.json").exists()
+    again = distill("regrade", "latest", "--seconds", "7", workspace=workspace)
+    assert "stage_started" not in again.stdout
+    assert "0 verdicts changed" in again.stdout

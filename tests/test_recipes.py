@@ -10,7 +10,13 @@ import pytest
 from tests.recipes import ROOT, distill, json_of
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
-ARMS = {"quickstart.yaml": 1, "random_vs_quality.yaml": 2, "gsm8k_local.yaml": 1, "selectors.yaml": 24}
+ARMS = {
+    "quickstart.yaml": 1,
+    "random_vs_quality.yaml": 2,
+    "gsm8k_local.yaml": 1,
+    "selectors.yaml": 24,
+    "vllm_local.yaml": 1,
+}
 
 
 def test_none_is_missed() -> None:
@@ -24,9 +30,10 @@ def test_validates_and_plans(path: Path, tmp_path: Path) -> None:
     arms = ARMS[path.name]
     assert sum(stage["name"].startswith("train") for stage in stages) == arms
     assert sum(stage["name"].startswith("evaluate[base") for stage in stages) == 1
-    names = [stage["name"].partition("[")[0].partition(" ")[0] for stage in stages]
-    for shared in ("generate", "quality", "difficulty", "placement", "pool_answers", "skills"):
-        assert names.count(shared) <= 1, f"{shared} is made once for all arms"
+    names = [stage["name"].partition(" (")[0] for stage in stages]
+    for shared in ("generate", "quality", "difficulty", "placement", "pool_answers", "skills", "hygiene"):
+        made = [name for name in names if name.partition("[")[0] == shared]
+        assert len(made) == len(set(made)), f"{shared} is made once for all arms"
     assert all(stage["rows"] for stage in stages if not stage["name"].startswith("report"))
 
 

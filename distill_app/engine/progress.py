@@ -57,6 +57,8 @@ class TerminalWatch:
     def _on_tool_started(self, event: dict[str, Any]) -> None:
         self._ordinal = (0, len(event["stages"]))
 
+    _on_regrade_started = _on_tool_started
+
     def _on_run_waiting(self, event: dict[str, Any]) -> None:
         self._say(f"Another process is carrying out run {event['run']}; waiting for it.")
 

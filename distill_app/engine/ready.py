@@ -10,13 +10,13 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distill_app.errors import Fault, RecipeError, StageError
+from distill_app.errors import Fault, RecipeError
 from distill_app.plan.stage import Plan, Stage
 from distill_app.recipe import nodes
 from distill_app.recipe.model import Choice, build
 from distill_app.recipe.resolve import choice_of
 from distill_app.store.artifacts import Store
-from distill_app.students import vllm_engine
+from distill_app.students import vllm_machine
 
 VLLM = "vllm"
 
@@ -38,10 +38,9 @@ def _lacking(plan: Plan, store: Store) -> Iterator[Fault]:
         for key, message, hint in module.lacking(build(module.Options, choice.options)):
             yield nodes.fault(arm.root, (*path, key), message, hint)
     if any(stage.options.get("backend") == VLLM or stage.kind == "agreement" for stage in open_stages):
-        try:
-            vllm_engine.require()
-        except StageError as error:
-            yield nodes.fault(arm.root, ("evaluation", "backend"), error.message, error.hint)
+        what = vllm_machine.lack(vllm_machine.installed())
+        if what is not None:
+            yield nodes.fault(arm.root, ("evaluation", "backend"), what, vllm_machine.INSTALL)
 
 
 def _asked(plan: Plan, open_stages: Sequence[Stage]) -> Iterator[tuple[nodes.Path, Choice]]:

@@ -48,12 +48,15 @@ def regrade(run: Run, root: Path, watch: Watch, *, limit_seconds: float | None =
     """
     store = Store(root)
     runtime = defaults.of_part(schema.installed(), "runtime")
-    kinds = {stage["fingerprint"]: stage["kind"] for stage in run.lock_record().get("stages", [])}
+    record = run.lock_record()
+    kinds = {stage["fingerprint"]: stage["kind"] for stage in record.get("stages", [])}
     if run.result() is None:
         raise UsageError(f"Run {run.id} has not finished, so there is nothing to grade.", "Issue its recipe again.")
-    last = _manifest(store, "report", next(print_ for print_, kind in kinds.items() if kind == "report"), run)
+    first = next(print_ for print_, kind in kinds.items() if kind == "report")
+    last = _manifest(store, "report", record.get("regraded", first), run)
     inputs: dict[str, list[tuple[str, str]]] = {
-        role: [(kinds[print_], print_) for print_ in prints] for role, prints in last["inputs"].items()
+        role: [("grade" if role in ANSWERS else kinds[print_], print_) for print_ in prints]
+        for role, prints in last["inputs"].items()
     }
     with locked(run.lock_path, lambda: watch({"type": "run_waiting", "run": run.id})):
         log = EventLog(run.events_path)
@@ -62,7 +65,8 @@ def regrade(run: Run, root: Path, watch: Watch, *, limit_seconds: float | None =
             return execute(job, lambda kind, values: watch(log.append({"type": kind, "stage": job.name, **values})))
 
         try:
-            watch(log.append({"type": "regrade_started", "run": run.id}))
+            names = [_manifest(store, "grade", print_, run)["stage"] for role in ANSWERS for _, print_ in inputs[role]]
+            watch(log.append({"type": "regrade_started", "run": run.id, "stages": [*names, "report"]}))
             changes: Counter[tuple[str, str]] = Counter()
             answers = 0
             for role, source in ANSWERS.items():
@@ -90,7 +94,6 @@ def regrade(run: Run, root: Path, watch: Watch, *, limit_seconds: float | None =
             log.close()
     result = run.result()
     assert result is not None
-    record = run.lock_record()
     write_json(run.folder / "lock.json", {**record, "regraded": job.fingerprint})
     return Regraded(answers, dict(changes), result)
 

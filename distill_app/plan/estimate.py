@@ -63,6 +63,9 @@ FIRST_GUESS: dict[str, Rate] = {
     "report": Rate(2.0, 0.0),
 }
 
+ASKED = Rate(20.0, 0.4, 150, 2_500_000_000)
+"""First guess for a stage that asks a language model where its kind need not: a teacher, a judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -140,7 +143,8 @@ def estimate(stage: Stage, store: Store, measured: Mapping[str, Sequence[Measure
             manifest["memory_bytes"],
         )  # fmt: skip
     rows = stage.rows
-    cost = rate(measured.get(stage.work, ()), rows or 1, FIRST_GUESS[stage.kind])
+    guess = ASKED if stage.model and stage.kind in ("generate", "quality", "skills") else FIRST_GUESS[stage.kind]
+    cost = rate(measured.get(stage.work, ()), rows or 1, guess)
     seconds = cost.seconds_start + cost.seconds_row * rows if rows is not None else None
     if stage.kind == "report":
         seconds = cost.seconds_start

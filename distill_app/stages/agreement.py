@@ -75,9 +75,19 @@ def _said(pair: Pair) -> str:
 
 
 def _warnings(pairs: Sequence[Pair], least: float) -> list[str]:
-    return [
-        f"The trained student answers differently by {pair.ways[0]} and {pair.ways[1]}: only {pair.in_common:.0%} of "
-        f"the tokens stand before a difference (evaluation.agreement.least is {least:.0%}). See agreement.json."
-        for pair in pairs
-        if pair.in_common < least
-    ]
+    """Pairs that agree less than they should, and pairs that part where neither way was in doubt."""
+    found = []
+    for pair in pairs:
+        one, other = pair.ways
+        far = len(pair.partings) - pair.near_ties
+        if pair.in_common < least:
+            found.append(
+                f"The trained student answers differently by {one} and {other}: only {pair.in_common:.0%} of the tokens "
+                f"stand before a difference (evaluation.agreement.least is {least:.0%}). See agreement.json."
+            )
+        elif far:
+            found.append(
+                f"The trained student answers differently by {one} and {other}: {far} of {pair.prompts} answers part "
+                f"where the two tokens are more than {NEAR_TIE_NATS:g} nats apart. See agreement.json."
+            )
+    return found

@@ -23,8 +23,7 @@ from distill_app.students import adapter_limits
 from distill_app.students.decoding import SamplingRequest
 from distill_app.students.template import ChatTemplate
 from distill_app.students.vllm_groups import Ask, asks, context_tokens
-from distill_app.students.vllm_machine import environment, gpus
-from distill_app.students.vllm_machine import require as require
+from distill_app.students.vllm_machine import environment, gpus, require
 from distill_app.students.vllm_replicas import Answer, News, Replicas
 
 Progress = Callable[[int, int], None]

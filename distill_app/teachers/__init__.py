@@ -19,10 +19,13 @@ Each module holds
   given the full list again and, in `done`, the ids that need no answer any more. The caller writes each batch to disk
   at once, so that a crash loses what was in flight and nothing else;
 - `check(options)`, where options can be fine by themselves and not together: (option, what is wrong, what to do) each;
+- `lacking(options)`, where this machine may lack something (a key in the environment, a package): the same, asked only
+  before a run in which this teacher has something to do;
 - `survey(problems, options) -> dict[str, int]`: counts about what the teacher was given that a person should know
   (rows of released traces that fit no problem, say); empty for most.
 
 `context` holds what is not part of the output: `runtime` (device, batch size), `say` for what takes time, `progress`
-for answers and tokens so far. `problems`, the whole list of the stage's problems, is given too, so that it does not
-depend on which requests are open. A teacher ignores what it does not use.
+for answers and tokens so far, `finished` for the completions that earlier attempts made (what they cost). `problems`,
+the whole list of the stage's problems, is given too, so that it does not depend on which requests are open. A teacher
+ignores what it does not use.
 """

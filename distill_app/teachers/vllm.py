@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from distill_app.recipe.model import Runtime
 from distill_app.records import Completion, Problem, Request
+from distill_app.students import vllm_machine
 
 if TYPE_CHECKING:
     from distill_app.students.vllm_engine import Engine
@@ -37,6 +38,12 @@ class Options:
     temperature: float
     top_p: float
     max_tokens: int
+
+
+def lacking(options: Options) -> list[tuple[str, str, str]]:  # noqa: ARG001 - the teachers' contract
+    """What this machine lacks: vLLM, or its right version."""
+    what = vllm_machine.lack(vllm_machine.installed())
+    return [] if what is None else [("backend", what, vllm_machine.INSTALL)]
 
 
 def complete(
@@ -62,9 +69,8 @@ def complete(
     from distill_app.students.load import load_tokenizer
     from distill_app.students.locate import fetch, locate
     from distill_app.students.template import ChatTemplate
-    from distill_app.students.vllm_engine import require
 
-    require()
+    vllm_machine.require()
     folder = fetch(locate(options.model, options.revision), say)
     template = ChatTemplate(load_tokenizer(folder), options.system_prompt, "{question}", options.thinking)
     for note in template.check().notes:
