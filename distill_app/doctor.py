@@ -34,7 +34,7 @@ def examine(root: Path) -> dict[str, Any]:
     Imports torch to ask for devices; contacts nobody.
     """
     checks = [_python(), *(_package(name, line) for name, line in TESTED.items())]
-    checks += [_device(), _memory(), _disk(root), _model_cache()]
+    checks += [_vllm(), _device(), _memory(), _disk(root), _model_cache()]
     return {"version": __version__, "checks": checks, "recipes": _recipes()}
 
 
@@ -72,6 +72,19 @@ def _package(name: str, line: str) -> dict[str, str]:
     if version == line or version.startswith(f"{line}."):
         return _check(name, "fine", version)
     return _check(name, "note", f"{version}; tested with {line}", f"pip install '{name}=={line}.*'")
+
+
+def _vllm() -> dict[str, str]:
+    """Optional: recipes without `backend: vllm` do not need it."""
+    from distill_app.students import vllm_machine
+
+    build = vllm_machine.installed()
+    what = vllm_machine.lack(build)
+    if build is None:
+        return _check("vllm", "note", "not installed; recipes with backend: vllm need it", vllm_machine.INSTALL)
+    if what is not None:
+        return _check("vllm", "note", what, vllm_machine.INSTALL)
+    return _check("vllm", "fine", f"{build.version}, for {'a GPU' if build.kind == 'gpu' else 'CPUs'}")
 
 
 def _device() -> dict[str, str]:

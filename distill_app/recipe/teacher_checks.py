@@ -75,6 +75,19 @@ def instructions(view: View) -> Iterator[Fault]:
             )
 
 
+def skills_twice(view: View) -> Iterator[Fault]:
+    """skill_chain has the teacher write what skill-aware fine-tuning writes in front of every trace."""
+    if not view.sound(("augmentation",), ("training", "skills")) or view.data["training"]["skills"] is None:
+        return
+    for index, item in enumerate(view.data["augmentation"]):
+        if item["name"] == "skill_chain":
+            yield view.fault(
+                ("augmentation", index),
+                "skill_chain's traces begin with their skills, and training.skills would write them there again.",
+                "Take one of the two.",
+            )
+
+
 def weights_apart(view: View) -> Iterator[Fault]:
     """A weight is a proportion: it takes two."""
     if not view.sound(("teacher",)):
@@ -112,4 +125,10 @@ def module_of(folder: str, name: str) -> Any:
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
 
 
-CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (own_options, asked_teachers, instructions, weights_apart)
+CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
+    own_options,
+    asked_teachers,
+    instructions,
+    skills_twice,
+    weights_apart,
+)

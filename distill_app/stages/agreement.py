@@ -82,8 +82,8 @@ def _warnings(pairs: Sequence[Pair], least: float) -> list[str]:
         far = len(pair.partings) - pair.near_ties
         if pair.in_common < least:
             found.append(
-                f"The trained student answers differently by {one} and {other}: only {pair.in_common:.0%} of the tokens "
-                f"stand before a difference (evaluation.agreement.least is {least:.0%}). See agreement.json."
+                f"The trained student answers differently by {one} and {other}: only {pair.in_common:.0%} of the "
+                f"tokens stand before a difference (evaluation.agreement.least is {least:.0%}). See agreement.json."
             )
         elif far:
             found.append(

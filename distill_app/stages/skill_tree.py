@@ -22,7 +22,7 @@ def run(stage: Context) -> Summary:
 
     def next_part(what: str, total: int) -> None:
         nonlocal expected
-        expected = ask.answers + total
+        expected = ask.requests + total
         stage.log(f"{what}: {total}")
 
     ask = Asker(

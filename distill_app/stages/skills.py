@@ -34,13 +34,13 @@ def run(stage: Context) -> Summary:
     return Summary(len(found.rows), tokens, {"rows": len(found.rows), "without skills": without, **found.counts})
 
 
-def _asked(stage: Context, traces: list[Trace], skills: tree.Tree) -> tuple[Attributed, int]:
+def _asked(stage: Context, traces: list[Trace], skills: tree.Tree) -> tuple[Attributed, int | None]:
     options = stage.options["teacher"]
     expected = len(traces)
 
     def wave(now: attribution.Wave) -> None:
         nonlocal expected
-        expected = ask.answers + now.calls
+        expected = ask.requests + now.calls
         stage.log(f"wave {now.number}: {now.calls} questions about {now.rows} traces")
 
     ask = Asker(

@@ -27,7 +27,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _ADAPTER = "adapter_config.json"
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
-_TEXT_FILES = (
+TEXT_FILES = (
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -104,7 +104,7 @@ def fetch(located: Located, say: Callable[[str], None]) -> Path:
 
 def folder_id(folder: Path) -> str:
     """SHA-256 over the names and contents of what loading reads: config, tokenizer, template and weights."""
-    files = [folder / name for name in _TEXT_FILES if (folder / name).is_file()] + _weight_files(folder)
+    files = [folder / name for name in TEXT_FILES if (folder / name).is_file()] + _weight_files(folder)
     known = _read_hashes()
     fresh: dict[str, list[Any]] = {}
     total = hashlib.sha256()

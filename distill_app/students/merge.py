@@ -8,18 +8,9 @@ from pathlib import Path
 
 from distill_app.errors import StageError
 from distill_app.students.device import Device
+from distill_app.students.locate import TEXT_FILES
 
-KEPT = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "generation_config.json",
-)
+KEPT_FILES = tuple(name for name in TEXT_FILES if name != "config.json")
 """Files copied as they are: loading and saving a tokenizer can change what it writes down."""
 
 
@@ -37,7 +28,7 @@ def merge(base: Path, adapter: Path, out: Path, *, dtype: str = "float32") -> Pa
     shutil.rmtree(made, ignore_errors=True)
     try:
         model.save_pretrained(made)
-        for name in KEPT:
+        for name in KEPT_FILES:
             if (base / name).is_file():
                 shutil.copyfile(base / name, made / name)
         _declare(made / "config.json", dtype)
