@@ -13,13 +13,13 @@ from tests.recipes import data_hashes, distill, json_of, small, start_run
 
 KILL_AFTER = {
     "problems[pool]": "stage_started",
+    "problems[word_problems]": "stage_started",
     "generate[worked/chain_of_thought]": "stage_started",
     "grade[worked/chain_of_thought]": "stage_started",
     "quality[worked/chain_of_thought]": "stage_started",
     "hygiene": "stage_started",
     "select": "stage_started",
     "train": "loss 3",
-    "problems[word_problems]": "stage_started",
     "evaluate[base word_problems]": "batch",
     "grade[base word_problems]": "stage_started",
     "evaluate[trained word_problems]": "batch",

@@ -80,7 +80,10 @@ def row(found: Mapping[str, Any]) -> str:
             "",
             *_aligned([["parts of quality", ""], *([k, _number(v)] for k, v in found["quality_parts"].items())]),
         ]
-    return "\n".join([*lines, "", "Question", trace["question"], "", "Trace", trace["text"]])
+    if trace["original_question"]:
+        lines += ["", "Question in the pool", trace["original_question"]]
+    asked = "Question" if trace["task"] == "solve" else f"Question (task: {trace['task']})"
+    return "\n".join([*lines, "", asked, trace["question"], "", "Trace", trace["text"]])
 
 
 _ORDER = {

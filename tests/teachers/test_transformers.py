@@ -26,7 +26,7 @@ def folder(tiny_folder: Path) -> Path:
 
 def _options(folder: Path, **changed: object) -> Options:
     values = {
-        "model": str(folder), "revision": None, "dtype": "float32", "system_prompt": None,
+        "model": str(folder), "revision": None, "dtype": "float32", "system_prompt": None, "thinking": None,
         "temperature": 1.0, "top_p": 1.0, "max_tokens": 8,
     }  # fmt: skip
     return Options(**(values | changed))  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def _answers(requests: list[Request], options: Options, done: frozenset[str] = f
 
 def test_options_mirror_the_schema() -> None:
     schema = json.loads((resources.folder("schemas") / "teachers" / "transformers.json").read_text())
-    assert {field.name for field in fields(Options)} == set(schema["properties"]) - {"name", "backend"}
+    assert {field.name for field in fields(Options)} == set(schema["properties"]) - {"name", "backend", "weight", "limit"}
     assert MODEL
 
 
