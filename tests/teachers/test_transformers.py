@@ -49,7 +49,12 @@ def _answers(requests: list[Request], options: Options, done: frozenset[str] = f
 
 def test_options_mirror_the_schema() -> None:
     schema = json.loads((resources.folder("schemas") / "teachers" / "transformers.json").read_text())
-    assert {field.name for field in fields(Options)} == set(schema["properties"]) - {"name", "backend", "weight", "limit"}
+    assert {field.name for field in fields(Options)} == set(schema["properties"]) - {
+        "name",
+        "backend",
+        "weight",
+        "limit",
+    }
     assert MODEL
 
 
