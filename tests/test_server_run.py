@@ -1,4 +1,4 @@
-"""A whole run with a server as teacher, in two augmentations, killed by its own budget once; the key is nowhere after."""
+"""A run with a server as teacher in one pool with a program, stopped by its budget once; the key is nowhere after."""
 
 from __future__ import annotations
 
