@@ -14,6 +14,7 @@ from distill_app.recipe.nodes import Path
 from distill_app.recipe.paths import FILE_KINDS
 from distill_app.recipe.view import View
 from distill_app.recipe.wording import did_you_mean, nearest, quoted, short
+from distill_app.students import adapter_limits
 
 BUILTIN_SETS = ("word_problems",)
 
@@ -249,6 +250,21 @@ def rows_in_a_batch(view: View) -> Iterator[Fault]:
         )
 
 
+def served_adapter(view: View) -> Iterator[Fault]:
+    if not view.sound(("evaluation", "adapter"), ("evaluation", "backend"), ("training", "lora")):
+        return
+    evaluation, lora = view.data["evaluation"], view.data["training"]["lora"]
+    if evaluation["backend"] != "vllm" or evaluation["adapter"] != "lora":
+        return
+    why = adapter_limits.trouble(lora["rank"], lora["target_modules"])
+    if why is not None:
+        yield view.fault(
+            ("evaluation", "adapter"),
+            f"vllm cannot serve the adapter that training.lora describes: {why}.",
+            "Write `merged`, or `auto`, which merges where it must.",
+        )
+
+
 def places(view: View) -> Iterator[Fault]:
     for place in view.places:
         if view.sound(place.path) and (found := paths.trouble(place)):
@@ -267,6 +283,7 @@ CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
     families,
     training_on_the_test,
     rows_in_a_batch,
+    served_adapter,
     *teacher_checks.CHECKS,
     *selection_checks.CHECKS,
     places,
