@@ -46,7 +46,6 @@ def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
         type="array",
         interactive=False,
         label="Problems: click one to read its answers",
-        show_search="search",
         elem_id="inspect-problems",
         max_height=360,
         latex_delimiters=[],

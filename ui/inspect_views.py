@@ -181,9 +181,9 @@ def trace(found: Mapping[str, Any]) -> str:
     """Question and trace as Markdown, mathematics set."""
     said = found["trace"]
     original = said["original_question"]
-    asked = f"### Original question\n\n{mathtext.rendered(original)}\n\n" if original else ""
+    asked = f"## Original question\n\n{mathtext.rendered(original)}\n\n" if original else ""
     question, text = mathtext.rendered(said["question"]), mathtext.rendered(said["text"])
-    return f"{asked}### Question\n\n{question}\n\n### Trace\n\n{text}"
+    return f"{asked}## Question\n\n{question}\n\n## Trace\n\n{text}"
 
 
 def answer(title: str, sample: Sample, verdict: Verdict) -> str:
@@ -196,7 +196,7 @@ def answer(title: str, sample: Sample, verdict: Verdict) -> str:
 
 def asked(question: str, gold: str) -> str:
     """A benchmark problem with its gold answer as Markdown."""
-    return f"### Problem\n\n{mathtext.rendered(question)}\n\nGold answer: **{mathtext.escaped(gold)}**"
+    return f"## Problem\n\n{mathtext.rendered(question)}\n\nGold answer: **{mathtext.escaped(gold)}**"
 
 
 def number(value: float | None) -> str:

@@ -69,6 +69,9 @@ def page(root: Path) -> None:
             benchmark = gr.Dropdown([], label="Benchmark", elem_id="results-benchmark", min_width=140)
             metric = gr.Dropdown([], label="Metric", elem_id="results-metric", min_width=120)
             sort = gr.Dropdown(list(tables.SORTS), value=tables.SORT, label="Sort by", elem_id="results-sort")
+            words = gr.Textbox(
+                label="Filter", placeholder="words of selector, recipe, run, finding", elem_id="results-filter"
+            )
         runs = _table(tables.RUNS, "results-runs", "Runs")
         arms = _table(tables.ARMS, "results-arms", "Arms", visible=False)
         note = gr.HTML(elem_id="results-note", apply_default_css=False)
@@ -90,7 +93,7 @@ def page(root: Path) -> None:
         )
         problems = gr.HTML(elem_id="results-problems", apply_default_css=False)
 
-    asked = [view, benchmark, metric, sort, drawn, ticked]
+    asked = [view, benchmark, metric, sort, words, drawn, ticked]
     shown = [runs, arms, note, forest]
     comparing = [compared, pair, problems]
 
@@ -111,12 +114,12 @@ def page(root: Path) -> None:
         return _problems(root, given or [], name or "")
 
     gr.on(None, load, None, [empty, content, benchmark, metric, ticked, *shown, *comparing], **quiet)
-    gr.on([one.input for one in (view, benchmark, metric, sort, drawn)], change, asked, shown, **quiet)
+    gr.on([one.input for one in asked[:-1]], change, asked, shown, trigger_mode="always_last", **quiet)
     runs.select(tick, ticked, [ticked, *comparing], **quiet).then(None, ticked, None, js=KEEP, api_visibility="private")
     ticked.input(compare, ticked, comparing, **quiet).then(None, ticked, None, js=KEEP, api_visibility="private")
     pair.input(by_problem, [ticked, pair], problems, **quiet)
     for button, kind in zip(saves, ("csv", "md", "json"), strict=True):
-        button.click(_saver(root, kind), asked[:4], [file_name, file_text], **quiet).then(
+        button.click(_saver(root, kind), asked[:5], [file_name, file_text], **quiet).then(
             None, [file_name, file_text], None, js=SAVE, api_visibility="private"
         )
 
@@ -127,7 +130,6 @@ def _table(columns: Sequence[tables.Column], name: str, label: str, *, visible: 
         datatype=tables.kinds(columns),
         type="array",
         interactive=False,
-        show_search="search",
         label=label,
         elem_id=name,
         visible=visible,
@@ -150,7 +152,7 @@ def first(root: Path, ticked: str) -> list[Any]:
         gr.Dropdown([("every benchmark", tables.ALL), *_named(names)], value=names[0]),
         gr.Dropdown([("every metric", tables.ALL), *((name, name) for name in kinds)], value=kinds[0]),
         gr.Dropdown(choices(found.rows), value=given),
-        *frame(found, RUNS, names[0], kinds[0], tables.SORT, BEST, given),
+        *frame(found, RUNS, names[0], kinds[0], tables.SORT, "", BEST, given),
         *_compared(root, given),
     ]
 
@@ -165,12 +167,13 @@ def frame(
     benchmark: str | None,
     metric: str | None,
     sort: str | None,
+    words: str | None,
     drawn: str | None,
     ticked: Sequence[str] | None,
 ) -> list[Any]:
     """Values for both tables, the note below them, and the forest plot."""
     is_arms = view == ARMS
-    rows = _rows(found, view, benchmark, metric, sort)
+    rows = _rows(found, view, benchmark, metric, sort, words)
     plot = _drawn(rows, is_arms=is_arms, drawn=drawn or BEST, ticked=ticked or [])
     columns = tables.columns(tables.ARMS if is_arms else tables.RUNS, rows)
     shown = gr.Dataframe(tables.styled(rows, columns), datatype=tables.kinds(columns), visible=True)
@@ -184,13 +187,17 @@ def frame(
 
 
 def _rows(
-    found: board.Board, view: str, benchmark: str | None, metric: str | None, sort: str | None
+    found: board.Board,
+    view: str,
+    benchmark: str | None,
+    metric: str | None,
+    sort: str | None,
+    words: str | None,
 ) -> list[tables.Row]:
-    if view == ARMS:
-        return tables.in_order(tables.chosen(found.arms, benchmark or tables.ALL), sort or tables.SORT)
-    return tables.in_order(
-        tables.chosen(found.rows, benchmark or tables.ALL, metric or tables.ALL), sort or tables.SORT
-    )
+    # Arms are under avg@k alone.
+    rows, every = (found.arms, tables.ARMS) if view == ARMS else (found.rows, tables.RUNS)
+    chosen = tables.chosen(rows, benchmark or tables.ALL, tables.ALL if view == ARMS else metric or tables.ALL)
+    return tables.in_order(tables.matching(chosen, every, words or ""), sort or tables.SORT)
 
 
 def _drawn(rows: Sequence[tables.Row], *, is_arms: bool, drawn: str, ticked: Sequence[str]) -> Any:
@@ -275,8 +282,8 @@ def _sentence(text: str) -> str:
 
 
 def _saver(root: Path, kind: str) -> Any:
-    def made(view: str, benchmark: str | None, metric: str | None, sort: str | None) -> tuple[str, str]:
-        rows = _rows(board.of(root), view, benchmark, metric, sort)
+    def made(view: str, *given: Any) -> tuple[str, str]:
+        rows = _rows(board.of(root), view, *given)
         columns = tables.columns(tables.ARMS if view == ARMS else tables.RUNS, rows)
         text = {
             "csv": lambda: tables.as_csv(rows),

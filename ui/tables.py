@@ -47,6 +47,15 @@ def chosen(rows: Sequence[Row], benchmark: str, metric: str = ALL) -> list[Row]:
     return [row for row in rows if benchmark in (ALL, row["benchmark"]) and metric in (ALL, row["metric"])]
 
 
+def matching(rows: Sequence[Row], every: Sequence[Column], words: str) -> list[Row]:
+    """The rows that hold each of the words in one cell or another, whatever their case."""
+    wanted = words.casefold().split()
+    if not wanted:
+        return list(rows)
+    shown = [" ".join(str(column.cell(row)) for column in every).casefold() for row in rows]
+    return [row for row, text in zip(rows, shown, strict=True) if all(word in text for word in wanted)]
+
+
 def _high(name: str) -> Callable[[Row], float]:
     return lambda row: float("inf") if row[name] is None else -row[name]
 

@@ -66,13 +66,14 @@ def test_followed_live_through_reload_and_restart(app: App, page: Page, tiny_fol
     expect(headline.locator(".pill")).to_have_text("running")
     expect(page.locator("#run-stop")).to_be_visible()
 
-    app.restart()  # the page is left open, and goes on when the server is there again
     page.locator("#run-stop").click()
     expect(headline.locator(".pill")).to_have_text("interrupted")
     (run,) = runs.all_runs(app.workspace)
     assert run.state() == "interrupted"
     page.locator("#run-resume").click()
     expect(headline.locator(".pill")).to_have_text(re.compile("queued|running"))
+
+    app.restart()  # the page is left open, and goes on when the server is there again
     expect(stages.filter(has_text=re.compile("^train ")).locator(".what")).to_have_text(re.compile("finished"))
     expect(page.locator("#run-loss .js-plotly-plot")).to_be_visible()
     expect(headline.locator(".pill")).to_have_text("finished")

@@ -92,6 +92,14 @@ def test_sorting_keeps_benchmarks_together_and_the_untrained_first() -> None:
     assert all(tables.in_order(found, name) for name in tables.SORTS)
 
 
+def test_the_filter_takes_words_of_any_cell() -> None:
+    found = tables.chosen(rows(), "words", "avg@4")
+    assert [row["selector"] for row in tables.matching(found, tables.RUNS, "  QUALITY tiny")] == ["quality"]
+    assert [row["selector"] for row in tables.matching(found, tables.RUNS, "bbbbbb")] == ["random"]
+    assert tables.matching(found, tables.RUNS, "quality bbbbbb") == []
+    assert tables.matching(found, tables.RUNS, " ") == found
+
+
 def test_arms_average_their_seeds() -> None:
     one, two = example(IDS[0], seed=1, arm="a"), example(IDS[1], trained=BASE, seed=2, arm="a")
     found = list(arms.arms([one, two]))
