@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from distill_app.ui.fields import ENTRY, LISTS, NOT_GIVEN, Field, all_fields, sections
+from distill_app.ui.fields import ENTRY, NOT_GIVEN, Field, all_fields, sections
 from distill_app.ui.form import Shown
 
 ENTRY_LABELS = {
@@ -31,12 +33,14 @@ class Form:
         self.adders: dict[tuple[str, ...], Any] = {}
         self.removers: dict[tuple[str, ...], Any] = {}
         self.teacher_of: Any = None
+        self.groups: list[tuple[Any, tuple[int, ...]]] = []
+        """Accordions within sections, with the places of their fields: shown while one of those is."""
         made: dict[str, Any] = {}
         known = list(zip(all_fields(), showed, strict=True))
         for section, (title, help_text) in sections().items():
             with gr.Accordion(title, open=False, elem_id=f"s-{section or 'general'}"):
                 if help_text:
-                    gr.HTML(f'<p class="muted">{_plain(help_text)}</p>', padding=False)
+                    gr.HTML(f'<p class="muted">{escape(help_text)}</p>', padding=False)
                 self._section([pair for pair in known if pair[0].section == section], 1, made)
         self.fields = [made[item.id] for item in all_fields()]
 
@@ -52,9 +56,13 @@ class Form:
                 for item, shown in members:
                     made[item.id] = widget(item, shown)
             else:
-                with gr.Accordion(group[-1].replace("_", " "), open=False, elem_id="s-" + "-".join(group)):
+                title, slug = group[-1].replace("_", " "), "-".join(part for part in group if part != ENTRY)
+                visible = any(shown.visible for _, shown in members)
+                with gr.Accordion(title, open=False, elem_id=f"s-{slug}", visible=visible) as accordion:
                     for item, shown in members:
                         made[item.id] = widget(item, shown)
+                places = tuple(all_fields().index(item) for item, _ in members)
+                self.groups.append((accordion, places))
 
     def _entry(self, place: tuple[str, ...]) -> None:
         name = ENTRY_LABELS[place]
@@ -119,8 +127,10 @@ def update(item: Field, before: Shown | None, now: Shown, *, value: bool) -> Any
 
 
 def _plain(text: str) -> str:
-    """Help texts come from the schemas, not from recipes; still they are shown as text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    """A help text for where Gradio reads Markdown, which knows no escapes: formulas keep their asterisks as code.
 
-
-__all__ = ["LISTS", "Form", "choices", "update", "widget"]
+    Gradio escapes tags there itself.
+    """
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"\S*\*\S*", r"`\g<0>`", part) for part in parts[::2]]
+    return "`".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from distill_app.ui import answers, inspect_views, mathtext
@@ -19,6 +20,7 @@ NONE = (
     '<p class="notice" role="status">No student of this run has been measured and graded yet. '
     '<a class="plain-link" href="./runs?run={}">How far the run has come</a>.</p>'
 )
+ADDRESS = "(shown, before) => [shown, before, location.search.slice(1)]"
 NOTE_PROBLEM = KEEP % ('["row"]', "problem")
 NOTE_BENCHMARK = KEEP % ('["row", "problem"]', "benchmark")
 
@@ -26,6 +28,7 @@ NOTE_BENCHMARK = KEEP % ('["row", "problem"]', "benchmark")
 def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
     """Its components and what moves them; `wanted` holds the run's id, `opened` is the tab they stand in."""
     other = gr.Textbox(visible="hidden", elem_id="inspect-with")
+    address = gr.Textbox(visible="hidden", elem_id="inspect-address")
     said = gr.HTML(elem_id="inspect-answers-said", visible=False, apply_default_css=False)
     with gr.Row():
         benchmark = gr.Dropdown([], label="Benchmark", elem_id="inspect-benchmark", min_width=140)
@@ -58,9 +61,10 @@ def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
         run = of_address(root, query) if "problem" in query else None
         return [gr.skip()] * len(everything) if run is None else first(root, run, query)
 
-    def open_tab(shown: str, before: str | None) -> list[Any]:
+    def open_tab(shown: str, before: str | None, address: str) -> list[Any]:
+        # An address that names a problem opens this tab itself, while `load` is at work: both must show the same.
         run = of_id(root, shown)
-        return [gr.skip()] * len(everything) if run is None or before else first(root, run, {})
+        return [gr.skip()] * len(everything) if run is None or before else first(root, run, dict(parse_qsl(address)))
 
     def choose(shown: str, name: str | None, wanted_only: str | None, beside: str) -> list[Any]:
         run = of_id(root, shown)
@@ -80,7 +84,7 @@ def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
         return [gr.skip()] * 7 if run is None else [one, *_read(root, run, name or "", one, 0, beside)]
 
     gr.on(None, load, None, everything, **QUIET)
-    opened.select(open_tab, [wanted, benchmark], everything, **QUIET)
+    opened.select(open_tab, [wanted, benchmark, address], everything, js=ADDRESS, **QUIET)
     gr.on(
         [benchmark.input, which.input],
         choose,

@@ -71,9 +71,7 @@ class Page:
         self.built_with = recipe_files.open_recipe(root, recipe_files.FIRST)[0]
         said = problems.read(root, self.built_with)
         assert said is not None
-        gr.HTML(
-            f'<style>{STYLE}</style><h1 class="page-title">Recipes</h1>', padding=False, js_on_load=EVERY_INPUT
-        )
+        gr.HTML(f'<style>{STYLE}</style><h1 class="page-title">Recipes</h1>', padding=False, js_on_load=EVERY_INPUT)
         with gr.Row():
             self.picker = gr.Dropdown(
                 [], label="Recipe", info="Choosing one opens it.", allow_custom_value=True, elem_id="recipe", scale=3
@@ -114,7 +112,8 @@ class Page:
     def _listen(self) -> None:
         entries = [self.form.teacher_of, *self.form.entries.values()]
         checks = [self.problems, self.run, self.run_matrix, self.plan, self.plan_now]
-        view = [self.text, self.shown, *checks, *entries, *self.form.fields]
+        groups = [accordion for accordion, _ in self.form.groups]
+        view = [self.text, self.shown, *checks, *entries, *groups, *self.form.fields]
         everything = [*view, self.picker, self.name, self.opened, self.status]
         once: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -298,7 +297,9 @@ class Page:
         plan = _slow(checked) if checked.plan is None else plan_table.as_html(checked.plan)
         return {
             self.problems: problems.as_html(checked.faults, notes, arms),
-            self.run: gr.update(interactive=checked.alone is not None),
+            self.run: gr.update(
+                interactive=checked.alone is not None, value="Run without the matrix" if checked.matrix else "Run"
+            ),
             self.run_matrix: gr.update(
                 visible=checked.matrix, interactive=checked.matrix, value=f"Run matrix ({arms} runs)"
             ),
@@ -328,6 +329,10 @@ class Page:
             update = form_widgets.update(item, old[index], now[index], value=index not in changed)
             if update is not None:
                 found[widget] = update
+        for accordion, places in self.form.groups:
+            visible = any(now[index].visible for index in places)
+            if not seen or visible != any(one is not None and one.visible for one in (old[index] for index in places)):
+                found[accordion] = gr.update(visible=visible)
         for place, widget in self.form.entries.items():
             count = form.entries(checked.said.merged, place)
             found[widget] = gr.update(value=at.index(place) + 1, info=f"of {count}", maximum=max(count, 1))

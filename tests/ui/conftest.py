@@ -41,8 +41,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TOLERATED = ("Failed to load resource", "Connection to the server", "ERR_CONNECTION_REFUSED")
-"""Of the console's errors, those that a server being restarted causes; what was asked of other hosts is seen anyway."""
+TOLERATED = ("Failed to load resource", "Connection to the server", "ERR_CONNECTION_REFUSED", "AbortError")
+"""Of the browser's complaints, those that a server being restarted causes, and Gradio's own stream being cut off when a
+page is left for another; what was asked of other hosts is seen anyway."""
 
 
 @dataclass
@@ -205,12 +206,12 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
                 outside.append(url)
 
         def said(kind: str, text: str) -> None:
-            if kind == "error" and not any(part in text for part in TOLERATED):
+            if kind in ("error", "pageerror") and not any(part in text for part in TOLERATED):
                 complaints.append(text)
 
         page.on("request", lambda request: asked(request.url))
         page.on("console", lambda message: said(message.type, message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: said("pageerror", str(error)))
         return page
 
     yield opened

@@ -15,7 +15,7 @@ from tests.ui.conftest import PATIENCE_SECONDS, App
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-MS = 20_000
+MS = PATIENCE_SECONDS * 1000
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_the_table_is_saved_with_one_click(shown: tuple[App, LookedInto], page: 
     app, _ = shown
     page.goto(f"{app.url}/results")
     expect(page.locator(cell("results-runs", 0, 0))).to_be_visible()
-    page.locator("#results-filter input, #results-filter textarea").fill("quality")
+    page.get_by_label("Filter").press_sequentially("quality")
     expect(page.locator(cell("results-runs", 0, 2))).to_have_text("Quality")
     with page.expect_download() as saved:
         page.locator("#results-csv").click()

@@ -125,5 +125,5 @@ def test_one_run_in_full(launch: Launch, new_page: Callable[..., Page], tmp_path
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(rf"/runs\?run={RUN}$"))
+    page.wait_for_url(re.compile(rf"/runs\?run={RUN}"))
     expect(page.locator("#run-resume")).to_be_visible()
