@@ -371,6 +371,33 @@ def build(
 
 
 @app.command()
+def ui(
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen at.")] = 7860,
+    workspace: WorkspaceOption = None,
+    network: Annotated[
+        bool, typer.Option("--network", help="Allow a --host that other machines reach. Takes --password-env too.")
+    ] = False,
+    password_env: Annotated[
+        str | None, typer.Option("--password-env", help="Environment variable that holds the password to ask for.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A name by which browsers reach this server. Repeatable.")
+    ] = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Offer the endpoints to MCP clients; not with a password.")
+    ] = False,
+) -> None:
+    """Open the page: write recipes, run and watch them, compare what came out. Ctrl-C ends it; runs go on."""
+    from distill_app.ui import guard
+
+    guard.check(host, network=network, password_env=password_env, mcp=mcp)  # before Gradio takes its seconds to load
+    from distill_app.ui.app import serve
+
+    serve(_root(workspace), host, port, network=network, password_env=password_env, names=allow_host or (), mcp=mcp)
+
+
+@app.command()
 def doctor(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Check this machine: versions, device, memory, disk, model cache, and which bundled recipes it can run."""
     from distill_app import doctor as checks
