@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from distill_app.store.runs import Run
 from .pool import Rows
 
 BASE, TRAINED = "base", "trained"
+KEPT = 12
+"""Benchmarks of runs whose grades stay in memory: what is finished never changes."""
 _GRADED = re.compile(r"grade\[(base|trained) (.+)\]")
 FILTERS = (
     "all problems",
@@ -86,13 +89,18 @@ def graded(root: Path, run: Run) -> dict[str, dict[str, tuple[Path, Path]]]:
     return found
 
 
-def problems(students: dict[str, tuple[Path, Path]]) -> list[Problem]:
-    """The problems of a benchmark by id with what was answered; no texts are read."""
+def problems(students: Mapping[str, tuple[Path, Path]]) -> list[Problem]:
+    """The problems of a benchmark by id with what was answered; no texts are read. Kept for the next who asks."""
+    return _problems(tuple(students.items()))
+
+
+@lru_cache(maxsize=KEPT)
+def _problems(students: tuple[tuple[str, tuple[Path, Path]], ...]) -> list[Problem]:
     import pyarrow.parquet as pq
 
     asked: dict[str, Problem] = {}
     columns = ["id", "problem_id", "question", "answer", "sample", "finish_reason"]
-    for role, (answered, verdicts) in students.items():
+    for role, (answered, verdicts) in students:
         table = pq.read_table(verdicts / grade.FILE, columns=["id", "verdict"])
         outcome = dict(zip(table["id"].to_pylist(), table["verdict"].to_pylist(), strict=True))
         for row in pq.read_table(answered / evaluate.FILE, columns=columns).to_pylist():

@@ -70,6 +70,8 @@ def serve(
     jobs.revive(root)
     demo = build(root)
     demo.queue(max_size=64, default_concurrency_limit=4)
+    # Gradio 6.31 looks into an empty queue a thousand times a second; fifty are enough for a button.
+    demo._queue.sleep_when_free = 0.02
     try:
         demo.launch(
             server_name=host,

@@ -80,7 +80,7 @@ def forest(rows: Sequence[Mapping[str, Any]], most: int | None = FOREST) -> go.F
     untrained = [row for row in rows if row["selector"] == UNTRAINED]
     trained = sorted((row for row in rows if row["selector"] != UNTRAINED), key=lambda row: -row["score"])[:most]
     shown = [*untrained, *trained]
-    figure = plain(110 + 26 * max(3, len(shown)), showlegend=True)
+    figure = plain(110 + 36 * max(3, len(shown)), showlegend=True)
     names = [_name(row) for row in shown]
     if trained and trained[0]["ci_low"] is not None:
         best = trained[0]
@@ -107,10 +107,24 @@ def forest(rows: Sequence[Mapping[str, Any]], most: int | None = FOREST) -> go.F
         tickmode="array",
         tickvals=list(range(len(shown))),
         ticktext=names,
-        range=[len(shown) - 0.4, -0.6],
+        range=[len(shown) - 0.5, -0.8],
+        showticklabels=False,
         showgrid=False,
         zeroline=False,
     )
+    # Names stand above their lines: beside them they would leave no room for the lines on a phone.
+    for at, name in enumerate(names):
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=at,
+            yanchor="bottom",
+            yshift=5,
+            text=name,
+            showarrow=False,
+            font_size=12,
+        )
     figure.update_xaxes(title_text="percent, with 95 % intervals over problems", rangemode="tozero")
     return figure
 
@@ -131,7 +145,7 @@ def _name(row: Mapping[str, Any]) -> str:
     if "seeds" in row:
         differs = "".join(f", {name} {value}" for name, value in row["differs"].items())
         return text(f"{row['label']}{differs} ({len(row['seeds'])} seeds)", 48)
-    return f"{text(row['label'], 34)}, seed {row['seed']} · {row['run'][-6:]}"
+    return f"{text(row['label'], 44)}, seed {row['seed']} · {row['run'][-6:]}"
 
 
 def _hover(row: Mapping[str, Any]) -> str:

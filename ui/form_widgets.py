@@ -40,7 +40,7 @@ class Form:
         for section, (title, help_text) in sections().items():
             with gr.Accordion(title, open=False, elem_id=f"s-{section or 'general'}"):
                 if help_text:
-                    gr.HTML(f'<p class="muted">{escape(help_text)}</p>', padding=False)
+                    gr.HTML(f'<p class="muted">{escape(help_text)}</p>', apply_default_css=False)
                 self._section([pair for pair in known if pair[0].section == section], 1, made)
         self.fields = [made[item.id] for item in all_fields()]
 
@@ -49,7 +49,8 @@ class Form:
         groups: dict[tuple[str, ...], list[tuple[Field, Shown]]] = {}
         for item, shown in known:
             groups.setdefault(_group(item, depth), []).append((item, shown))
-        for group, members in groups.items():
+        # Maps within come last, but for those of a list's entry, which stay with it.
+        for group, members in sorted(groups.items(), key=lambda one: ENTRY not in one[0] and len(one[0]) > depth):
             if ENTRY in group and group[: group.index(ENTRY)] not in self.entries:
                 self._entry(group[: group.index(ENTRY)])
             if len(group) <= depth or group[-1] == ENTRY:

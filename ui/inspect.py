@@ -7,6 +7,7 @@ looked up, never trusted.
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ import gradio as gr
 
 from distill_app.errors import DistillError
 from distill_app.reports.selections import label_of
-from distill_app.store.runs import Run, all_runs
+from distill_app.store.runs import Run
 
-from . import figures, inspect_answers, inspect_pool, inspect_rows, inspect_views, pool
+from . import figures, inspect_answers, inspect_pool, inspect_rows, inspect_views, pool, run_list
 from .inspect_asked import QUIET, of_address, of_id, warm
 
 EMPTY = (
@@ -60,8 +61,8 @@ def page(root: Path) -> None:
                 gr.Plot(show_label=False, elem_id="inspect-flows", min_width=320, visible=False),
                 _html("inspect-epochs"),
             ]
-        with gr.Tab("Row", id="row"):
-            inspect_rows.tab(root, wanted)
+        with gr.Tab("Row", id="row") as row_tab:
+            inspect_rows.tab(root, wanted, row_tab)
         with gr.Tab("Answers", id="answers") as answers_tab:
             inspect_answers.tab(root, wanted, answers_tab)
 
@@ -76,7 +77,7 @@ def page(root: Path) -> None:
 
 def head(root: Path, query: dict[str, Any]) -> list[Any]:
     """Values for the sentence on top, the run shown, the choice of runs, the headline, and which tab is open."""
-    known = all_runs(root)
+    known = run_list.known(root)
     if not known:
         return [gr.HTML(EMPTY, visible=True), "", gr.Column(visible=False), gr.skip(), "", gr.Tabs(visible=False)]
     run = of_address(root, query)
@@ -87,7 +88,7 @@ def head(root: Path, query: dict[str, Any]) -> list[Any]:
     asked = "row" if "row" in query else "answers" if "problem" in query else "pool"
     shown = [gr.Column(visible=True), picker]
     try:
-        headline = inspect_views.headline(pool.of_run(root, run), run.lock_record().get("recipe") or "?")
+        headline = inspect_views.headline(pool.of_run(root, run), run_list.record(run).get("recipe") or "?")
     except DistillError as error:
         said = f'<p class="notice" role="status">{escape(str(error))} {RUN_LINK.format(run.id)}</p>'
         return [gr.HTML(visible=False), run.id, *shown, said, gr.Tabs(visible=False)]
@@ -98,9 +99,12 @@ RUN_LINK = '<a class="plain-link" href="./runs?run={}">How far the run has come<
 
 
 def _named(run: Run) -> str:
-    lock = run.lock_record()
-    label = label_of(lock["selector"]) if lock.get("selector") else "?"
+    lock = run_list.record(run)
+    label = _label(lock["selector"]) if lock.get("selector") else "?"
     return f"{label}, seed {lock.get('seed')}, {lock.get('recipe') or '?'}, {run.id}"
+
+
+_label = cache(label_of)
 
 
 def _html(name: str) -> gr.HTML:

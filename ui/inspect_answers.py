@@ -13,7 +13,7 @@ from distill_app.store.runs import Run
 
 from . import answers, inspect_views, mathtext
 from .answers import BASE, TRAINED, Problem
-from .inspect_asked import KEEP, QUIET, of_address, of_id
+from .inspect_asked import ADDRESS, KEEP, QUIET, of_address, of_id
 
 LISTED = 2000
 """Problems listed at once."""
@@ -21,7 +21,6 @@ NONE = (
     '<p class="notice" role="status">No student of this run has been measured and graded yet. '
     '<a class="plain-link" href="./runs?run={}">How far the run has come</a>.</p>'
 )
-ADDRESS = "(shown, before) => [shown, before, location.search.slice(1)]"
 NOTE_PROBLEM = KEEP % ('["row"]', "problem")
 NOTE_BENCHMARK = KEEP % ('["row", "problem"]', "benchmark")
 
@@ -198,7 +197,7 @@ def _side(root: Path, run: Run, benchmark: str, problem: str, number: int, role:
     title = ("Untrained" if role == BASE else "Trained") + (f", run {name}" if name else "")
     if role not in students:
         return f"### {title}\n\nNot measured yet."
-    found = next((one for one in answers.problems({role: students[role]}) if one.id == problem), None)
-    if found is None or number >= len(found.answers[role]):
+    found = next((one for one in answers.problems(students) if one.id == problem), None)
+    if found is None or number >= len(found.answers.get(role, ())):
         return f"### {mathtext.escaped(title)}\n\nNo such answer."
     return inspect_views.answer(title, *answers.read(students[role], found.answers[role][number].id))

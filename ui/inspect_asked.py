@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.errors import DistillError
-from distill_app.store.runs import RUN_ID, Run, all_runs
+from distill_app.store.runs import RUN_ID, Run
 
-from . import pool
+from . import pool, run_list
 from .pool import Pool
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -22,6 +22,8 @@ KEEP = """(value) => {
   history.replaceState(history.state, "", here);
 }"""
 """Notes in the address what was picked, and takes out of it what no longer holds."""
+ADDRESS = "(shown, before) => [shown, before, location.search.slice(1)]"
+"""Tells a listener what the address asks for, beside what it is about and what is shown already."""
 
 
 def of_id(root: Path, run: str) -> Run | None:
@@ -34,9 +36,9 @@ def of_address(root: Path, query: Mapping[str, Any]) -> Run | None:
     """The run that an address names; unasked the newest that has finished, else the newest. None for one unknown."""
     if "run" in query:
         return of_id(root, str(query["run"]))
-    known = all_runs(root)
-    finished = [run for run in known if (run.folder / "result.json").exists()]
-    return (finished or known)[-1] if known else None
+    newest = run_list.known(root)[::-1]
+    finished = (run for run in newest if (run.folder / "result.json").exists())
+    return next(finished, newest[0] if newest else None)
 
 
 def warm(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from distill_app.reports.inspect import SCORE
 from . import figures, inspect_views
 from .inspect_asked import QUIET, of_address, of_id, selection
 from .inspect_rows import LISTED
-from .pool import COLOURS, Pool
+from .pool import COLOURS, DRAWN, Pool
 
 FIRST = ("quality", "nll", "tokens")
 """Signals that a person asks for first, where the run has them."""
@@ -104,14 +105,22 @@ def first(pool: Pool) -> list[Any]:
 def _scatter(pool: Pool, x: str | None, y: str | None, colour: str | None) -> tuple[Any, Any]:
     if x not in pool.columns or y not in pool.columns or colour not in COLOURS:
         return gr.skip(), gr.skip()
-    figure, said = figures.pool_scatter(pool, x, y, colour)
-    return figure, _muted(said)
+    return _drawn(pool, (x, y, colour), lambda: figures.pool_scatter(pool, x, y, colour))
 
 
 def _spread(pool: Pool, name: str | None) -> tuple[Any, Any]:
     if name not in pool.columns:
         return gr.skip(), gr.skip()
-    figure, said = figures.histogram(pool, name)
+    return _drawn(pool, (name,), lambda: figures.histogram(pool, name))
+
+
+def _drawn(pool: Pool, asked: tuple[str, ...], make: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
+    """A figure and the sentence below it, made once for all who ask for the same."""
+    found = pool.drawn.pop(asked, None) or make()
+    pool.drawn[asked] = found
+    while len(pool.drawn) > DRAWN:
+        pool.drawn.popitem(last=False)
+    figure, said = found
     return figure, _muted(said)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -12,7 +14,7 @@ from distill_app.errors import DistillError
 from distill_app.reports import inspect_row
 
 from . import inspect_views, mathtext
-from .inspect_asked import KEEP, QUIET, of_address, of_id, selection
+from .inspect_asked import ADDRESS, KEEP, QUIET, of_address, of_id, selection
 from .pool import Pool
 
 LISTED = 100
@@ -20,8 +22,9 @@ LISTED = 100
 NOTE_ROW = KEEP % ('["problem", "benchmark", "with"]', "row")
 
 
-def tab(root: Path, wanted: gr.Textbox) -> None:
-    """Its components and what moves them; `wanted` holds the run's id."""
+def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
+    """Its components and what moves them; `wanted` holds the run's id, `opened` is the tab they stand in."""
+    address = gr.Textbox(visible="hidden", elem_id="inspect-row-address")
     with gr.Row():
         row = gr.Dropdown(
             [],
@@ -41,15 +44,21 @@ def tab(root: Path, wanted: gr.Textbox) -> None:
                 latex_delimiters=mathtext.DELIMITERS, line_breaks=True, elem_id="inspect-trace", container=False
             )
 
-    def load(request: gr.Request) -> list[Any]:
-        query = dict(request.query_params)
-        pool = selection(root, of_address(root, query))
+    def first(pool: Pool | None, query: Mapping[str, Any]) -> list[Any]:
         if pool is None:
             return [gr.skip()] * 3
         listed = pool.first(LISTED)
         name = str(query["row"]) if "row" in query else (listed or pool.candidates or [""])[0]
         found, html, markdown = shown(pool, name)
         return [gr.Dropdown(listed, value=found), html, markdown]
+
+    def load(request: gr.Request) -> list[Any]:
+        query = dict(request.query_params)
+        return first(selection(root, of_address(root, query)), query) if "row" in query else [gr.skip()] * 3
+
+    def open_tab(run: str, before: str | None, address: str) -> list[Any]:
+        # An address that names a row opens this tab itself, while `load` is at work: both must show the same.
+        return [gr.skip()] * 3 if before else first(selection(root, of_id(root, run)), dict(parse_qsl(address)))
 
     def pick(run: str, name: str | None) -> list[Any]:
         pool = selection(root, of_id(root, run))
@@ -65,6 +74,7 @@ def tab(root: Path, wanted: gr.Textbox) -> None:
 
     outputs = [row, facts, trace]
     gr.on(None, load, None, outputs, **QUIET)
+    opened.select(open_tab, [wanted, row, address], outputs, js=ADDRESS, **QUIET)
     for trigger, listener in ((row.input, pick), (before.click, step(-1)), (after.click, step(1))):
         trigger(listener, [wanted, row], outputs, **QUIET).then(None, row, None, js=NOTE_ROW, api_visibility="private")
 

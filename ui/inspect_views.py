@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from distill_app.records import Sample, Verdict
-from distill_app.reports import inspect
 
 from . import mathtext
 from .comparison import heading, table
@@ -44,7 +43,7 @@ def composition(pool: Pool) -> str:
             for word, rows, candidates, kept in pool.composition(name)
         ]
         parts.append(table([name, "pool", "candidates", "kept", "% of candidates"], lines, (1, 2, 3, 4), name))
-    reasons = inspect.reasons(pool.reasons)
+    reasons = pool.reasons_counted
     lines = [[f"{one['rows']:,}", escape(one["reason"])] for one in reasons[:REASONS]]
     if lines:
         parts += [heading("Why rows were not kept"), table(["rows", "reason"], lines, (0,), "Why rows were not kept")]

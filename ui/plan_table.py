@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
@@ -52,7 +53,8 @@ def as_html(table: Sequence[Estimate]) -> str:
     if most:
         sentence += f" At most {memory(most)} of memory."
     rows = "".join(
-        f'<tr><td>{escape(line.name)}</td><td><span class="pill {_pill(line.state)}">{_state(line.state)}</span></td>'
+        f"<tr><td>{_breakable(line.name)}</td>"
+        f'<td><span class="pill {_pill(line.state)}">{_state(line.state)}</span></td>'
         f'<td class="number">{_number(line.rows)}</td><td class="number">{_number(line.tokens)}</td>'
         f'<td class="number">{duration(line.seconds)}</td><td class="number">{memory(line.memory_bytes)}</td></tr>'
         for line in table
@@ -67,6 +69,11 @@ def as_html(table: Sequence[Estimate]) -> str:
     )
 
 
+def _breakable(name: str) -> str:
+    """A stage's name, which a narrow table may break after a sign."""
+    return re.sub(r"([\[/_])", r"\1<wbr>", escape(name))
+
+
 def _state(state: str) -> str:
     return state.replace("_", " ")
 
@@ -76,7 +83,7 @@ def _pill(state: str) -> str:
 
 
 def _number(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
+    return "-" if value is None else f"{value:,}"
 
 
 def duration(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from distill_app.recipe.model import build
 from distill_app.records import Decision, Difficulty, Quality, Trace, TraceSkills, Verdict
-from distill_app.reports import selections
+from distill_app.reports import inspect, selections
 from distill_app.reports.inspect import SCORE
 from distill_app.reports.selections import Selection
 from distill_app.skills.tree import ARROW
@@ -45,24 +45,32 @@ BATCH = 1024
 """Rows of text that are in memory at once while one of them is looked for."""
 OPEN = 4
 """Pools that stay open."""
+DRAWN = 12
+"""Figures of a pool that are kept."""
 
 
 class Rows(Mapping[str, T], Generic[T]):
-    """The rows of Parquet files by id, each read from disk when it is asked for."""
+    """The rows of Parquet files by id, each read from disk when it is asked for. Only the ids are in memory."""
 
     def __init__(self, files: Sequence[Path], kind: type[T]) -> None:
         import pyarrow.parquet as pq
 
         self._kind = kind
-        self._at: dict[str, tuple[Path, int]] = {}
-        for file in files:
-            for place, name in enumerate(pq.read_table(file, columns=["id"])["id"].to_pylist()):
-                self._at[name] = (file, place)
+        self._ids = [(file, pq.read_table(file, columns=["id"])["id"].combine_chunks()) for file in files]
+
+    def _at(self, name: object) -> tuple[Path, int] | None:
+        import pyarrow.compute as pc
+
+        found = ((file, pc.index(ids, name).as_py()) for file, ids in self._ids if isinstance(name, str) and len(ids))
+        return next(((file, place) for file, place in found if place >= 0), None)
 
     def __getitem__(self, name: str) -> T:
         import pyarrow.parquet as pq
 
-        file, place = self._at[name]
+        at = self._at(name)
+        if at is None:
+            raise KeyError(name)
+        file, place = at
         with pq.ParquetFile(file) as opened:
             for batch in opened.iter_batches(batch_size=BATCH):
                 if place < batch.num_rows:
@@ -71,13 +79,13 @@ class Rows(Mapping[str, T], Generic[T]):
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._at
+        return self._at(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._at)
+        return (name for _, ids in self._ids for name in ids.to_pylist())
 
     def __len__(self) -> int:
-        return len(self._at)
+        return sum(len(ids) for _, ids in self._ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ class Pool(Selection):
         """The signals of the candidates, and the selector's score."""
         return {**self.signals, SCORE: self.scores}
 
-    @cached_property
+    @property
     def reasons(self) -> list[str]:
         """Why each row of the pool that was left was left."""
         import pyarrow.compute as pc
@@ -172,6 +180,16 @@ class Pool(Selection):
         table = self._decided
         found: list[str] = table["reason"].filter(pc.invert(table["kept"])).to_pylist()
         return found
+
+    @cached_property
+    def reasons_counted(self) -> list[dict[str, Any]]:
+        """Why rows of the pool were left, as `inspect.reasons` puts them together."""
+        return inspect.reasons(self.reasons)
+
+    @cached_property
+    def drawn(self) -> OrderedDict[tuple[str, ...], Any]:
+        """The last figures that were made of it, by what was asked for; whoever makes one keeps at most `DRAWN`."""
+        return OrderedDict()
 
     def words(self, colour: str) -> Words:
         """What each candidate is coloured by, one of `COLOURS`."""

@@ -30,7 +30,11 @@ NO_PLAN = '<p class="muted">A plan needs a recipe without problems.</p>'
 LEFT = "What was in the editor was not saved: Ctrl-Z there brings it back."
 STYLE = """
 @media (min-width: 900px) { #recipe-text { position: sticky; top: 0; } }
-ol.problems { padding-left: 1.4rem; margin: .25rem 0; }
+ol.problems { list-style: decimal; padding-left: 1.4rem; margin: .25rem 0; }
+ol.problems code { font-family: var(--font-mono); }
+#recipe-plan-table .scroll { max-height: 33rem; }
+#recipe-plan-table table.plain { font-size: .85rem; margin: .25rem 0; }
+#recipe-plan-table table.plain th, #recipe-plan-table table.plain td { padding: .25rem .4rem; }
 ol.problems li { margin: .3rem 0; overflow-wrap: anywhere; color: var(--body-text-color); }
 button.goto { color: var(--link-text-color); text-decoration: underline; background: none; border: 0; padding: 0;
   cursor: pointer; font: inherit; }
@@ -72,18 +76,30 @@ class Page:
         self.built_with = recipe_files.open_recipe(root, recipe_files.FIRST)[0]
         said = problems.read(root, self.built_with)
         assert said is not None
-        gr.HTML(f'<style>{STYLE}</style><h1 class="page-title">Recipes</h1>', padding=False, js_on_load=EVERY_INPUT)
+        gr.HTML(
+            f'<style>{STYLE}</style><h1 class="page-title">Recipes</h1>',
+            js_on_load=EVERY_INPUT,
+            apply_default_css=False,
+        )
         with gr.Row():
             self.picker = gr.Dropdown(
-                [], label="Recipe", info="Choosing one opens it.", allow_custom_value=True, elem_id="recipe", scale=3
+                [],
+                label="Recipe",
+                info="Choosing one opens it.",
+                allow_custom_value=True,
+                elem_id="recipe",
+                scale=3,
+                min_width=260,
             )
-            self.name = gr.Textbox(label="Save as", info="Its name in this workspace.", elem_id="recipe-name", scale=2)
+            self.name = gr.Textbox(
+                label="Save as", info="Its name in this workspace.", elem_id="recipe-name", scale=2, min_width=260
+            )
         with gr.Row():
             self.save = gr.Button("Save", elem_id="recipe-save", min_width=100)
             self.duplicate = gr.Button("Duplicate", elem_id="recipe-duplicate", min_width=100)
             self.load = gr.UploadButton("Import", file_types=[".yaml", ".yml"], elem_id="recipe-import", min_width=100)
             self.download = gr.Button("Download", elem_id="recipe-download", min_width=100)
-        self.status = gr.HTML(elem_id="recipe-status", padding=False)
+        self.status = gr.HTML(elem_id="recipe-status", apply_default_css=False)
         with gr.Row():
             with gr.Column(scale=6, min_width=320):
                 self.text = gr.Code(
@@ -98,11 +114,13 @@ class Page:
                 with gr.Row():
                     self.run = gr.Button("Run", variant="primary", elem_id="recipe-run", interactive=False)
                     self.run_matrix = gr.Button("Run matrix", elem_id="recipe-run-matrix", visible=False)
-                self.problems = gr.HTML(elem_id="recipe-problems", js_on_load=problems.GO_TO_LINE, padding=False)
+                self.problems = gr.HTML(
+                    elem_id="recipe-problems", js_on_load=problems.GO_TO_LINE, apply_default_css=False
+                )
                 with gr.Accordion("Plan", open=True, elem_id="recipe-plan"):
-                    self.plan = gr.HTML(elem_id="recipe-plan-table", padding=False)
+                    self.plan = gr.HTML(elem_id="recipe-plan-table", apply_default_css=False)
                     self.plan_now = gr.Button("Work out the plan", size="sm", elem_id="recipe-plan-now", visible=False)
-                gr.HTML('<h2 class="page-title">Form</h2>', padding=False)
+                gr.HTML('<h2 class="page-title">Form</h2>', apply_default_css=False)
                 with gr.Column(elem_id="recipe-form"):
                     self.form = form_widgets.Form(form.state(said, At()))
         self.shown = gr.Textbox(visible="hidden", elem_id="form-shown")

@@ -70,9 +70,7 @@ def page(root: Path) -> None:
             benchmark = gr.Dropdown([], label="Benchmark", elem_id="results-benchmark", min_width=140)
             metric = gr.Dropdown([], label="Metric", elem_id="results-metric", min_width=120)
             sort = gr.Dropdown(list(tables.SORTS), value=tables.SORT, label="Sort by", elem_id="results-sort")
-            words = gr.Textbox(
-                label="Filter", placeholder="words of selector, recipe, run, finding", elem_id="results-filter"
-            )
+            words = gr.Textbox(label="Filter", placeholder="any words", elem_id="results-filter")
         runs = _table(tables.RUNS, "results-runs", "Runs")
         arms = _table(tables.ARMS, "results-arms", "Arms", visible=False)
         note = gr.HTML(elem_id="results-note", apply_default_css=False)
@@ -94,7 +92,7 @@ def page(root: Path) -> None:
         )
         problems = gr.HTML(elem_id="results-problems", apply_default_css=False)
 
-    asked = [view, benchmark, metric, sort, words, drawn, ticked]
+    asked: list[Any] = [view, benchmark, metric, sort, words, drawn, ticked]
     shown = [runs, arms, note, forest]
     comparing = [compared, pair, problems]
 

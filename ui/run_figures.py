@@ -54,7 +54,8 @@ def selection(story: Story) -> Figure:
             )
     figure.update_yaxes(range=[0, 1.05])
     figure.update_xaxes(dtick=1 if len(chosen) <= 20 else None)
-    return styled(figure, "Dynamic selection", "epoch", "share")
+    # One curve alone needs its name as well.
+    return styled(figure, "Dynamic selection", "epoch", "share").update_layout(showlegend=True)
 
 
 def styled(figure: Figure, title: str, x: str, y: str) -> Figure:

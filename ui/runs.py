@@ -16,7 +16,7 @@ from typing import Any
 import gradio as gr
 
 from distill_app.errors import DistillError, UsageError
-from distill_app.store.runs import RUN_ID, Run, all_runs
+from distill_app.store.runs import RUN_ID, Run
 
 from . import follow, jobs, run_figures, run_list, run_views
 from .follow import Story
@@ -209,7 +209,7 @@ def _entry(root: Path, entries: list[Entry], wanted: str) -> Entry | None:
         job = jobs.find(root, int(wanted))
     except UsageError:
         return None
-    ids = [run.id for run in job.runs(all_runs(root)) if run]
+    ids = run_list.made_by(root, job)
     of_job = [entry for entry in entries if entry.run in ids or (entry.run is None and entry.job == job.number)]
     for state in ("running", "failed", "interrupted", "lost", "queued"):
         for entry in of_job:

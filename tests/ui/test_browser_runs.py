@@ -44,23 +44,34 @@ def dynamic_run(root: Path, **lock: Any) -> None:
     log.close()
 
 
+def test_the_first_visit_starts_the_quickstart(app: App, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    page.goto(f"{app.url}/runs")
+    expect(page.locator("#runs-list")).to_contain_text("No runs yet.")
+    page.locator("#first-run").click()
+    page.wait_for_url(re.compile(r"/runs\?job=1$"))
+    headline = page.locator("#run-headline")
+    expect(headline).to_contain_text("quickstart")
+    expect(page.locator("#first-run")).to_be_hidden()
+    expect(page.locator("#run-stages li").first).to_be_visible()
+    page.locator("#run-stop").click()
+    expect(headline.locator(".pill")).to_have_text("interrupted")
+
+
 def test_followed_live_through_reload_and_restart(app: App, page: Page, tiny_folder: Path) -> None:
     from playwright.sync_api import expect
 
     expect.set_options(timeout=PATIENCE)
     (app.workspace / "recipes").mkdir(parents=True, exist_ok=True)
     small(app.workspace / "recipes", tiny_folder, **FEW)
-    page.goto(f"{app.url}/runs")
-    expect(page.locator("#first-run")).to_be_visible()
-    expect(page.locator("#runs-list")).to_contain_text("No runs yet.")
-
     page.goto(f"{app.url}/?recipe=small")
     expect(page.locator("#recipe-run")).to_be_enabled()
     page.locator("#recipe-run").dblclick()
-    page.wait_for_url(re.compile(r"/runs\?job=1$"))
+    page.wait_for_url(re.compile(r"/runs\?job=2$"))
     headline, stages = page.locator("#run-headline"), page.locator("#run-stages li")
     expect(headline.locator(".pill")).to_have_text("running")
-    expect(page.locator("#first-run")).to_be_hidden()
     expect(stages.filter(has_text="generate[worked/chain_of_thought]")).to_contain_text("finished")
     page.reload()
     expect(headline.locator(".pill")).to_have_text("running")
@@ -68,7 +79,7 @@ def test_followed_live_through_reload_and_restart(app: App, page: Page, tiny_fol
 
     page.locator("#run-stop").click()
     expect(headline.locator(".pill")).to_have_text("interrupted")
-    (run,) = runs.all_runs(app.workspace)
+    _, run = runs.all_runs(app.workspace)
     assert run.state() == "interrupted"
     page.locator("#run-resume").click()
     expect(headline.locator(".pill")).to_have_text(re.compile("queued|running"))
@@ -80,12 +91,18 @@ def test_followed_live_through_reload_and_restart(app: App, page: Page, tiny_fol
     expect(headline).to_contain_text(run.id)
     expect(page.locator("#run-stop")).to_be_hidden()
     expect(page.locator("#run-resume")).to_be_hidden()
-    expect(page.locator("#runs-list tbody tr")).to_have_count(1)
+    expect(page.locator("#runs-list tbody tr")).to_have_count(2)
 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2500)
     assert [url for url in asked if "/run/" in url or "/queue/" in url] == []  # over: the page asks no more
+
+    headline.get_by_role("link", name="Leaderboard").click()
+    cell = "#results-runs .virtual-body [data-testid='cell-1-{}']"  # line 0 is the untrained student
+    expect(page.locator(cell.format(0))).to_have_text(run.id)
+    page.locator(cell.format(1)).get_by_role("link").click()
+    expect(page.locator("#inspect-headline")).to_contain_text("recipe small: 48 rows in the pool")
 
 
 def test_one_run_in_full(launch: Launch, new_page: Callable[..., Page], tmp_path: Path) -> None:
