@@ -33,6 +33,7 @@ def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
             allow_custom_value=True,
             elem_id="inspect-row",
             scale=4,
+            min_width=280,
         )
         before = gr.Button("Better ranked", size="sm", elem_id="inspect-before", min_width=120)
         after = gr.Button("Worse ranked", size="sm", elem_id="inspect-after", min_width=120)

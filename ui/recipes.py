@@ -32,7 +32,7 @@ STYLE = """
 @media (min-width: 900px) { #recipe-text { position: sticky; top: 0; } }
 ol.problems { list-style: decimal; padding-left: 1.4rem; margin: .25rem 0; }
 ol.problems code { font-family: var(--font-mono); }
-#recipe-plan-table .scroll { max-height: 33rem; }
+#recipe-plan-table .scroll { max-height: 37rem; }
 #recipe-plan-table table.plain { font-size: .85rem; margin: .25rem 0; }
 #recipe-plan-table table.plain th, #recipe-plan-table table.plain td { padding: .25rem .4rem; }
 ol.problems li { margin: .3rem 0; overflow-wrap: anywhere; color: var(--body-text-color); }

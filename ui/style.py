@@ -30,6 +30,7 @@ a:focus-visible, button:focus-visible, summary:focus-visible, [tabindex]:focus-v
 h2.page-title { font-size: 1.2rem; margin: .25rem 0; overflow-wrap: anywhere; }
 button.label-wrap { text-align: left; }
 #refresh { align-self: center; }
+#inspect-facts td:last-child { overflow-wrap: anywhere; }
 #inspect-before, #inspect-after { align-self: flex-end; }
 .wrap-inner input, .secondary-wrap input { text-overflow: ellipsis; padding-right: 1.5rem !important; }
 .table-wrap table, .table-wrap [data-testid] { font-family: var(--font) !important;
@@ -69,16 +70,20 @@ pre.tail { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; max
 .js-plotly-plot .infolayer text, .js-plotly-plot .xtick text, .js-plotly-plot .ytick text {
   fill: var(--body-text-color) !important; }
 @media (max-width: 700px) {
-  .gradio-container > .main { padding: .75rem !important; }
   #site nav { order: 3; width: 100%; justify-content: space-between; }
   #site nav a { padding: .4rem .5rem; }
-  footer .divider { display: none !important; }
 }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
 """
 
 HEAD = """
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+@media (max-width: 700px) {
+  .gradio-container .main.fillable { padding: .75rem !important; }
+  footer .divider { display: none !important; }
+}
+</style>
 <script>
 (() => {
   let touched = performance.now();
@@ -110,7 +115,9 @@ HEAD = """
 })();
 </script>
 """
-"""Gradio 6.31 asks for animation frames for as long as a page is open, which keeps a tenth of a core busy: where nobody
+"""Gradio confines `CSS` to the pages' content; what lies around it is styled here.
+
+Gradio 6.31 asks for animation frames for as long as a page is open, which keeps a tenth of a core busy: where nobody
 has touched the page for three seconds, four frames a second do.
 
 The theme is asked for in the address, where Gradio looks for it; code editors know one only when they are made."""

@@ -32,11 +32,14 @@ SLOW = {"limit: 48": "limit: 400", "top: 12": "top: 200", "epochs: 2": "epochs: 
 """Of the small recipe: long enough at training to be looked at."""
 
 
+KINDS = {"run": "dynamic", "other": "static", "newest": "any"}
+"""The newest run that selected anew before each epoch, the newest that selected once, and the newest of all."""
+
+
 class Shot(NamedTuple):
     """One picture: its name, the page's address, what must be there before it is taken, and what is pressed before.
 
-    `whole`: down to the page's end, else what a window shows. Addresses may hold `{run}` and `{other}`: the newest run
-    that selected anew before each epoch, and the newest that selected once.
+    `whole`: down to the page's end, else what a window shows. Addresses may hold the names of `KINDS`.
     """
 
     name: str
@@ -94,6 +97,7 @@ SHOTS = (
     Shot("recipes-form", "", PLAN, press=_open_sections),
     Shot("recipes-form-phone", "", PLAN, PHONE, dark=True, press=_open_sections),
     Shot("leaderboard", "results", FOREST),
+    Shot("leaderboard-window", "results", FOREST, (1280, 1150), whole=False),
     Shot("leaderboard-dark", "results", FOREST, dark=True),
     Shot("leaderboard-phone", "results", FOREST, PHONE),
     Shot("leaderboard-compared", "results?runs={run},{other}", "#results-compared table"),
@@ -101,7 +105,7 @@ SHOTS = (
     Shot("inspect-pool", "inspect?run={run}", POINTS),
     Shot("inspect-pool-dark", "inspect?run={run}", POINTS, dark=True),
     Shot("inspect-pool-phone", "inspect?run={run}", POINTS, PHONE),
-    Shot("inspect-skills", "inspect?run={run}", POINTS, press=_tab("Skills", "#inspect-skills-said p")),
+    Shot("inspect-skills", "inspect?run={newest}", POINTS, press=_tab("Skills", "#inspect-skills-said p")),
     Shot("inspect-epochs", "inspect?run={run}", POINTS, press=_tab("Epochs", "#inspect-epochs p"), dark=True),
     Shot("inspect-row", "inspect?run={run}", POINTS, press=_tab("Row", TEXT)),
     Shot("inspect-row-phone", "inspect?run={run}", POINTS, PHONE, dark=True, press=_tab("Row", TEXT)),
@@ -129,7 +133,7 @@ def main(arguments: list[str]) -> None:
             shutil.copytree(given.workspace, root, ignore=shutil.ignore_patterns("jobs", "uploads"))
         else:
             looked_into.write(root)
-        names = {"run": _newest(root, "dynamic"), "other": _newest(root, "static")}
+        names = {kind: _newest(root, wanted) for kind, wanted in KINDS.items()}
         _take(browser, given.folder, given.only, Path(scratch) / "empty", FIRST, names)
         _take(browser, given.folder, given.only, root, SHOTS, names)
         browser.close()
@@ -166,6 +170,8 @@ def _take(
 def _newest(root: Path, wanted: str) -> str:
     """The id of the newest reported run that selects in the wanted way; of the newest where none does."""
     found = [run for run in runs.all_runs(root) if (run.folder / "result.json").exists()]
+    if wanted == "any":
+        return found[-1].id
     fits = [run for run in found if ("dynamic" in str(run.lock_record().get("label"))) is (wanted == "dynamic")]
     return (fits or found)[-1].id
 

@@ -101,8 +101,9 @@ def test_followed_live_through_reload_and_restart(app: App, page: Page, tiny_fol
     headline.get_by_role("link", name="Leaderboard").click()
     cell = "#results-runs .virtual-body [data-testid='cell-1-{}']"  # line 0 is the untrained student
     expect(page.locator(cell.format(0))).to_have_text(run.id)
-    page.locator(cell.format(1)).get_by_role("link").click()
-    expect(page.locator("#inspect-headline")).to_contain_text("recipe small: 48 rows in the pool")
+    with page.expect_popup() as opened:
+        page.locator(cell.format(1)).get_by_role("link").click()
+    expect(opened.value.locator("#inspect-headline")).to_contain_text("recipe small: 48 rows in the pool")
 
 
 def test_one_run_in_full(launch: Launch, new_page: Callable[..., Page], tmp_path: Path) -> None:
