@@ -118,7 +118,7 @@ def test_run_again_elsewhere_it_comes_to_the_same_bytes(done: Done) -> None:
     """The same recipe on the same machine in a fresh workspace, held to the bundle.
 
     What the student computes is taken over here, to be cheap: that training and answers come out the same to the byte
-    too is what tests/test_resume.py shows, on a run that is killed on the way besides.
+    too is what tests/crash/test_killed.py shows, of runs that die on the way besides.
     """
     workspace = done.elsewhere / "workspace"
     for kind in ("train", "evaluate"):
