@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from distill_app import __version__
 from distill_app.errors import DistillError, RecipeError
+from distill_app.terminal import line, tell, tell_json
+
+MOST_FAULTS = 100
+"""Faults of one recipe that are printed; `--json` has them all."""
 
 app = typer.Typer(
     name="distill-app",
@@ -37,6 +40,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 WorkspaceOption = Annotated[
     str | None, typer.Option("--workspace", help="Folder of artifacts and runs (default: .distill).")
 ]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-path", help="Let the recipe read from this folder too (or set DISTILL_ALLOW_PATHS). Repeatable."
+    ),
+]
 
 
 def main() -> None:
@@ -50,18 +59,19 @@ def main() -> None:
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more on the way out must not change the exit code
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
     except typer.TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        print(
+        tell(
             message if message.startswith("Usage") else f"distill-app: {message} See distill-app --help.",
             file=sys.stderr,
         )
         sys.exit(2)
     except OSError as error:
-        print(f"distill-app: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        tell(f"distill-app: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never meets a traceback
         sys.exit(_bug(error))
@@ -69,12 +79,14 @@ def main() -> None:
 
 def _complain(error: DistillError) -> int:
     if isinstance(error, RecipeError):
-        for fault in error.faults:
-            print(fault, file=sys.stderr)
         count = len(error.faults)
-        print(f"{count} problem{'s' if count != 1 else ''} found; nothing was run.", file=sys.stderr)
+        for fault in error.faults[:MOST_FAULTS]:
+            tell(line(str(fault)), file=sys.stderr)
+        if count > MOST_FAULTS:
+            tell(f"... and {count - MOST_FAULTS} more.", file=sys.stderr)
+        tell(f"{count} problem{'s' if count != 1 else ''} found; nothing was run.", file=sys.stderr)
     else:
-        print(f"distill-app: {error}", file=sys.stderr)
+        tell(f"distill-app: {error}", file=sys.stderr)
     return error.exit_code
 
 
@@ -85,15 +97,15 @@ def _bug(error: Exception) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="distill-app-", suffix=".log", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-    print(
+    tell(
         f"distill-app: unexpected {type(error).__name__}: {error}. This is a bug; what happened is in {file.name}.",
         file=sys.stderr,
     )
     return 1
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+def _warn(sentence: str) -> None:
+    tell(sentence, file=sys.stderr)
 
 
 def _sets(sets: list[str] | None, matrix: list[str] | None) -> list[str]:
@@ -101,10 +113,14 @@ def _sets(sets: list[str] | None, matrix: list[str] | None) -> list[str]:
     return [*(sets or []), *(f"matrix.{text}" for text in matrix or [])]
 
 
-def _root(option: str | None) -> Path:
+def _root(option: str | None, allow: list[str] | None = None) -> Path:
+    """The workspace; for this process and those it starts also the folders that recipes may read from."""
+    from distill_app.recipe import allowed
     from distill_app.store.runs import workspace
 
-    return workspace(option)
+    root = workspace(option)
+    allowed.allow(str(root), *(allow or []))
+    return root
 
 
 @app.callback(invoke_without_command=True)
@@ -112,28 +128,33 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     if version:
-        print(f"distill-app {__version__}")
+        tell(f"distill-app {__version__}")
         raise typer.Exit
 
 
 @app.command()
 def validate(
-    recipe: RecipeArgument, sets: SetOption = None, matrix: MatrixOption = None, as_json: JsonOption = False
+    recipe: RecipeArgument,
+    sets: SetOption = None,
+    matrix: MatrixOption = None,
+    allow: AllowOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a recipe: every problem at once, with file, line, column and what to do. Loads no model."""
-    from distill_app.recipe.resolve import load_arms
+    from distill_app.reproduce.opened import load_arms
 
+    _root(None, allow)
     try:
         arms = load_arms(recipe, _sets(sets, matrix))
     except RecipeError as error:
         if not as_json:
             raise
-        _print_json([fault.as_json() for fault in error.faults])
+        tell_json([fault.as_json() for fault in error.faults])
         raise typer.Exit(error.exit_code) from None
     if as_json:
-        _print_json([])
+        tell_json([])
     else:
-        print(f"{recipe}: fine ({len(arms)} run{'s' if len(arms) != 1 else ''}).")
+        tell(f"{recipe}: fine ({len(arms)} run{'s' if len(arms) != 1 else ''}).")
 
 
 @app.command()
@@ -141,45 +162,88 @@ def plan(
     recipe: RecipeArgument,
     sets: SetOption = None,
     matrix: MatrixOption = None,
+    allow: AllowOption = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show the stages a recipe needs: cached or to run, rows, tokens, time and memory. Loads no model."""
     from distill_app.plan import view
-    from distill_app.recipe.resolve import load_arms
+    from distill_app.reproduce.opened import load_arms
 
-    table = view.estimates(load_arms(recipe, _sets(sets, matrix)), _root(workspace))
+    root = _root(workspace, allow)
+    arms = load_arms(recipe, _sets(sets, matrix))
+    table, leaving = view.estimates(arms, root), view.sent(arms)
     if as_json:
-        _print_json(view.as_json(table))
+        tell_json(view.as_json(table, leaving))
     else:
-        print(view.as_text(table))
+        tell(view.as_text(table, leaving))
 
 
 @app.command()
 def run(
-    recipe: RecipeArgument,
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe file, the name of a bundled one (quickstart), or a bundle.")
+    ] = None,
+    locked: Annotated[
+        str | None,
+        typer.Option(
+            "--locked", help="A lock.json, bundle or run: refuse unless all is as it says. Without RECIPE, run its own."
+        ),
+    ] = None,
     sets: SetOption = None,
     matrix: MatrixOption = None,
+    allow: AllowOption = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run a recipe. Safe to interrupt; issue it again and it goes on. A finished run costs nothing to re-issue."""
     from distill_app.engine import start
     from distill_app.engine.progress import JsonWatch, TerminalWatch
-    from distill_app.recipe.resolve import load_arms
     from distill_app.reports import board
+    from distill_app.reproduce import locked as locks
 
-    root = _root(workspace)
+    root = _root(workspace, allow)
+    try:
+        arms, notes = locks.chosen(root, recipe, locked, _sets(sets, matrix))
+    except locks.LockError as error:
+        if not as_json:
+            raise
+        tell_json([one.as_json() for one in error.held])
+        raise typer.Exit(error.exit_code) from None
+    for note in notes:
+        tell(f"Note: {note}", file=sys.stderr)
     watch = JsonWatch() if as_json else TerminalWatch()
     try:
-        results = start.run_arms(load_arms(recipe, _sets(sets, matrix)), root, watch)
+        results = start.run_arms(arms, root, watch)
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
+        tell("\nInterrupted. Finished work is kept: issue the same command to go on.", file=sys.stderr)
         raise typer.Exit(130) from None
     if not as_json:
-        print(board.text(results))
+        tell(board.text(results))
         for result in results:
-            print(f"Report: {root / 'runs' / result['run'] / 'report.md'}")
+            tell(f"Report: {root / 'runs' / result['run'] / 'report.md'}")
+        if locked is not None:
+            tell(locks.outcome(root, locked, results[0]))
+
+
+@app.command()
+def lock(
+    recipe: RecipeArgument,
+    to: Annotated[str | None, typer.Option("--to", help="The file to write (default: print it).")] = None,
+    sets: SetOption = None,
+    allow: AllowOption = None,
+) -> None:
+    """Write the lock of a recipe without running it: what `run --locked` would hold another run to."""
+    from distill_app.reproduce import lock as locks
+    from distill_app.reproduce.opened import load_arms
+
+    _root(None, allow)
+    text = locks.text(load_arms(recipe, sets or []))
+    if to is None:
+        tell(text, end="")
+    else:
+        locks.write(text, Path(to))
+        tell(f"Wrote {to}. Elsewhere: distill-app run --locked {to}")
 
 
 @app.command()
@@ -189,26 +253,50 @@ def runs(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None
 
     found = listing.summaries(_root(workspace))
     if as_json:
-        _print_json(found)
+        tell_json(found)
     else:
-        print(listing.as_text(found))
+        tell(listing.as_text(found))
 
 
 @app.command()
 def show(
     run: RunArgument,
+    diff: Annotated[
+        str | None, typer.Option("--diff", help="Another run, bundle or lock: show what differs, and where it begins.")
+    ] = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one run: its state, stages, counts and scores."""
+    """Show one run, or a bundle: its state, stages, counts and scores; with --diff what tells it from another."""
     from distill_app.reports import runs as listing
+    from distill_app.reproduce import diff as sides
+    from distill_app.reproduce import opened
+
+    root = _root(workspace)
+    found = opened.details(root, run) if diff is None else sides.diff(root, run, diff)
+    if as_json:
+        tell_json(found)
+    else:
+        tell(listing.details_as_text(found) if diff is None else sides.as_text(found))
+
+
+@app.command()
+def bundle(
+    run: RunArgument,
+    to: Annotated[
+        str | None, typer.Option("--to", help="The file to write (default: RECIPE-RUN.bundle, here).")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a finished run's recipe, lock and results to one small file for others; no weights, traces or answers."""
+    from distill_app.reproduce import bundle as bundles
     from distill_app.store import runs as store
 
-    details = listing.details(store.find(_root(workspace), run))
-    if as_json:
-        _print_json(details)
-    else:
-        print(listing.details_as_text(details))
+    root = _root(workspace)
+    written = bundles.write(store.find(root, run), root, Path(to) if to is not None else None)
+    tell(
+        f"Wrote {written} ({written.stat().st_size / 1000:.1f} kB). Elsewhere: distill-app run --locked {written.name}"
+    )
 
 
 @app.command()
@@ -228,9 +316,9 @@ def inspect(
     selection = selections.of_run(root, store.find(root, run))
     found = view.overview(selection, limit) if row is None else inspect_row.row(selection, row)
     if as_json:
-        _print_json(found)
+        tell_json(found)
     else:
-        print(inspect_text.overview(found, limit) if row is None else inspect_text.row(found))
+        tell(inspect_text.overview(found, limit) if row is None else inspect_text.row(found))
 
 
 @app.command()
@@ -251,20 +339,22 @@ def leaderboard(
     from distill_app.reports.result import UNTRAINED
     from distill_app.store import runs as store
 
-    results = [result for run in store.all_runs(_root(workspace)) if (result := run.result())]
+    results = store.results(_root(workspace), _warn)
     if not as_json:
-        print(board.text(results, with_arms=arms, with_runs=runs), end="")
+        tell(board.text(results, with_arms=arms, with_runs=runs), end="")
     elif arms:
-        _print_json(groups.arms(results))
+        tell_json(groups.arms(results))
     else:
-        _print_json([row for row in single.rows(results) if row["selector"] != UNTRAINED])
+        tell_json([row for row in single.rows(results) if row["selector"] != UNTRAINED])
 
 
 @app.command()
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Two runs or more, named as for `show`; RUN:base is the untrained student of one."),
+        typer.Argument(
+            help="Two runs or bundles or more, named as for `show`; RUN:base is the untrained student of one."
+        ),
     ] = None,
     arms: Annotated[
         bool, typer.Option("--arms", help="Compare the arms of these runs over their seeds; all arms if none is named.")
@@ -279,9 +369,9 @@ def compare(
     operands = compare_operands.whole_arms if arms else compare_operands.runs
     found = comparison.compare(operands(_root(workspace), runs or []))
     if as_json:
-        _print_json(found)
+        tell_json(found)
     else:
-        print(compare_text.as_text(found), end="")
+        tell(compare_text.as_text(found), end="")
 
 
 @app.command()
@@ -303,8 +393,30 @@ def regrade(
     watch = JsonWatch() if as_json else TerminalWatch()
     found = grading.regrade(store.find(root, run), root, watch, limit_seconds=seconds)
     if not as_json:
-        print(grading.as_text(found))
-        print(board.text([found.result]), end="")
+        tell(grading.as_text(found))
+        tell(board.text([found.result]), end="")
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    to: Annotated[str | None, typer.Option("--to", help="The folder to write (default: export-RUN, here).")] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="The whole model, the adapter merged into it.")] = False,
+    push: Annotated[str | None, typer.Option("--push", help="Push the weights to this hub repository.")] = None,
+    push_data: Annotated[str | None, typer.Option("--push-data", help="Push the data to this hub repository.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make new repositories public, not private.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export, or a repository's files.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a finished run as weights, data and cards that other tools load; push them only where it is asked for."""
+    from distill_app import export as room
+    from distill_app.store import runs as store
+
+    root = _root(workspace)
+    found = store.find(root, run)
+    wish = room.Wish(merged=merged, replace=force, model_repo=push, data_repo=push_data, public=public)
+    folder = room.default_folder(found) if to is None else Path(to).expanduser()
+    tell(room.as_text(room.export(root, found, folder, wish, lambda text: tell(text, file=sys.stderr))))
 
 
 @app.command()
@@ -317,7 +429,7 @@ def grade(
     from distill_app.evaluation.grade_file import grade_file
 
     for row in grade_file(Path(file), workers=workers, limit_seconds=seconds):
-        print(json.dumps(row, ensure_ascii=False))
+        tell_json(row, indent=None)
 
 
 @app.command()
@@ -328,7 +440,7 @@ def new(
     """Write a new recipe, a copy of a bundled one with its comments."""
     from distill_app.recipe.new import new as write
 
-    print(f"Wrote {write(name, base, Path.cwd())}. Edit it, then: distill-app run {name}.yaml")
+    tell(f"Wrote {write(name, base, Path.cwd())}. Edit it, then: distill-app run {name}.yaml")
 
 
 @app.command()
@@ -336,7 +448,7 @@ def schema() -> None:
     """Print the recipe's JSON Schema, selectors and all, in one piece (for editors)."""
     from distill_app.recipe.schema import bundle
 
-    _print_json(bundle())
+    tell_json(bundle())
 
 
 skills_app = typer.Typer(help="Skill trees.", no_args_is_help=True)
@@ -352,6 +464,7 @@ def build(
         int, typer.Option("--leaf-items", min=2, help="A cluster of at most so many problems is not split further.")
     ] = 20,
     sets: SetOption = None,
+    allow: AllowOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a skill tree from a recipe's pool, as EvalTree does, with the teacher in `skills.teacher`."""
@@ -359,15 +472,32 @@ def build(
     from distill_app.engine.progress import TerminalWatch
     from distill_app.recipe.resolve import load_arms
 
+    root = _root(workspace, allow)
     arm = load_arms(recipe, sets or [])[0]
     try:
-        made = tree.build(arm, _root(workspace), Path(out), TerminalWatch(), name=root_name, leaf_items=leaf_items)
+        made = tree.build(arm, root, Path(out), TerminalWatch(), name=root_name, leaf_items=leaf_items)
     except KeyboardInterrupt:
-        print("\nInterrupted. Answers so far are kept: issue the same command to go on.", file=sys.stderr)
+        tell("\nInterrupted. Answers so far are kept: issue the same command to go on.", file=sys.stderr)
         raise typer.Exit(130) from None
     for name, value in made.facts.items():
-        print(f"{name}: {value}")
-    print(f"Wrote {made.path}. In a recipe: skills: {{tree: {made.path}}}")
+        tell(f"{name}: {value}")
+    tell(f"Wrote {made.path}. In a recipe: skills: {{tree: {made.path}}}")
+
+
+@app.command()
+def clean(
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed.")] = False,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List what in the workspace nothing refers to any more, and how big it is; with --remove, remove it."""
+    from distill_app.store import clean as cleaning
+
+    found = cleaning.clean(_root(workspace), remove=remove)
+    if as_json:
+        tell_json(cleaning.as_json(found))
+    else:
+        tell(cleaning.as_text(found))
 
 
 @app.command()
@@ -404,9 +534,9 @@ def doctor(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> No
 
     found = checks.examine(_root(workspace))
     if as_json:
-        _print_json(found)
+        tell_json(found)
     else:
-        print(checks.as_text(found))
+        tell(checks.as_text(found))
     if any(check["status"] == "problem" for check in found["checks"]):
         raise typer.Exit(1)
 

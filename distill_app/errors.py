@@ -80,3 +80,7 @@ class StageError(DistillError):
     """A stage could not do its work. What other stages finished is kept."""
 
     exit_code = 1
+
+
+class MemoryStageError(StageError):
+    """A stage's memory ran out: it is tried again with less at once, as long as there is less (see `engine.ladder`)."""

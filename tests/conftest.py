@@ -6,14 +6,21 @@ tests that need them are skipped and say so; everything else needs no network.
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from distill_app.errors import StageError
+from distill_app.recipe import allowed
 from distill_app.students import builtin
+from tests.recipes import SHARED
 from tests.tiny import tiny_student
+
+# Recipes of the tests name folders of other tests' fixtures. What is refused where is for tests/hostile to show.
+os.environ[allowed.VARIABLE] = os.pathsep.join([tempfile.gettempdir(), str(SHARED)])
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Started in the background of a script, where the shell has Ctrl-C ignored and children inherit that: the tests

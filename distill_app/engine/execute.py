@@ -8,7 +8,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from distill_app import __version__
 from distill_app.errors import StageError
 from distill_app.recipe.model import Runtime, build
 from distill_app.stages import Context, Summary
-from distill_app.store.artifacts import Artifact, Store
+from distill_app.store import rows
+from distill_app.store.artifacts import WORK, Artifact, Store
 
 PROGRESS_SECONDS = 0.5
 FULL_BYTES = 64 * 1024
@@ -40,6 +41,8 @@ class Job:
     root: str
     model: bool
     """Whether it runs in a process of its own, whose peak memory is then the stage's."""
+    memory: Sequence[Mapping[str, Any]] = ()
+    """The rungs of the memory ladder it has come down so far (see `engine.ladder`)."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,8 +51,9 @@ class Job:
 def execute(job: Job, emit: Emit) -> Artifact:
     """The artifact of this job: found, waited for or made.
 
-    Emits `stage_waiting`, `stage_damaged`, `stage_cached` or `stage_started`, what the stage itself says, and
-    `stage_finished`. Raises `StageError` with what to do; unfinished work stays in the partial folder.
+    Emits `stage_waiting`, `stage_damaged` (a finished artifact, or finished rows of an earlier attempt),
+    `stage_cached` or `stage_started`, what the stage itself says, and `stage_finished`. Raises `StageError` with
+    what to do; unfinished work stays in the partial folder.
     """
     store = Store(Path(job.root))
     try:
@@ -77,6 +81,10 @@ def is_full(error: Exception, folder: Path) -> bool:
 
 def _make(store: Store, job: Job, emit: Emit) -> Artifact:
     state = store.state(job.kind, job.fingerprint)
+    partial = store.partial(job.kind, job.fingerprint)
+    for log in sorted((partial / WORK).glob("*.jsonl")):
+        if why := rows.mend(log):
+            emit("stage_damaged", {"why": why})
     emit("stage_started", {"resumed": state == "partial"})
     module = importlib.import_module(f"distill_app.stages.{job.kind}")
     context = Context(
@@ -87,7 +95,7 @@ def _make(store: Store, job: Job, emit: Emit) -> Artifact:
         },
         local=job.local,
         runtime=build(Runtime, job.runtime),
-        folder=store.partial(job.kind, job.fingerprint),
+        folder=partial,
         emit=_seldom(emit),
     )
     started = time.monotonic()
@@ -103,7 +111,7 @@ def _make(store: Store, job: Job, emit: Emit) -> Artifact:
         "rows": summary.rows,
         "tokens": summary.tokens,
         "counts": dict(summary.counts),
-        "facts": dict(summary.facts),
+        "facts": {**summary.facts, **({"memory": list(job.memory)} if job.memory else {})},
         "seconds": round(seconds, 3),
         "memory_bytes": _peak_memory() if job.model else None,
         "made_by": f"distill-app {__version__}",

@@ -15,16 +15,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from distill_app.engine import ladder, ladder_kept
 from distill_app.engine.execute import Job, execute, is_full
+from distill_app.engine.presses import TERM_SECONDS, Presses, quietly
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
 from distill_app.plan.stage import Plan, Stage
+from distill_app.reports import memory
 from distill_app.store.artifacts import Store
 from distill_app.store.files import locked, write_json
 from distill_app.store.runs import EventLog, Run
 
 Watch = Callable[[dict[str, Any]], None]
-STOP_SECONDS = 10
+Emit = Callable[[str, Mapping[str, Any]], None]
+POLL_SECONDS = 0.1
 
 
 def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
@@ -48,7 +52,7 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
             publish(Store(root).folder(report.kind, report.fingerprint), run)
             note("run_finished", {"run": run.id})
         except KeyboardInterrupt:
-            note("run_interrupted", {"run": run.id})
+            quietly(lambda: note("run_interrupted", {"run": run.id}))
             raise
         except DistillError as error:
             note("run_failed", {"run": run.id, "message": error.message, "hint": error.hint})
@@ -69,7 +73,8 @@ def carry_out_stage(
             estimate.remember(stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"])
 
     if stage.model:
-        _in_process(job, folder, emit)
+        dynamic = bool(plan.arm.recipe.selector.options.get("dynamic"))
+        _in_process(job, ladder.use_of(stage.kind, stage.options, stage.rows, dynamic=dynamic), folder, emit)
         return
     try:
         execute(job, emit)
@@ -78,6 +83,8 @@ def carry_out_stage(
     except Exception as error:
         if is_full(error, root):
             raise
+        if what := ladder.shortage(error):
+            raise ladder.exhausted(stage.name, ladder.Use((), None, None), job.runtime, what) from error
         with (folder / "out.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
         raise _unexpected(stage.name, f"{type(error).__name__}: {error}", folder) from error
@@ -99,8 +106,60 @@ def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
     )
 
 
-def _in_process(job: Job, logs: Path, emit: Callable[[str, Mapping[str, Any]], None]) -> None:
-    """Carry a job out in a process of its own, passing its events on as they come."""
+def _in_process(job: Job, use: ladder.Use, logs: Path, emit: Emit) -> None:
+    """Carry a job out in a process of its own, again with less memory for as long as that runs out and can be less."""
+    given, job = job, ladder_kept.taken_up(job, emit)
+    while True:
+        what = _attempt(job, logs, emit)
+        if what is None:
+            return
+        step = ladder.down(use, job.runtime, len(job.memory) + 1, what)
+        if step is None:
+            raise ladder.exhausted(job.name, use, job.runtime, what)
+        job = ladder_kept.lowered(job, step)
+        ladder_kept.keep(given, job)
+        emit("memory", step.as_json())
+
+
+def _attempt(job: Job, logs: Path, emit: Emit) -> ladder.Shortage | None:
+    """One process. None: the artifact is there; else how its memory ran out. Raises as `carry_out` does."""
+    kills = ladder.kernel_kills()
+    error: StageError | None = None
+    shortage: ladder.Shortage | None = None
+
+    def hear(line: bytes) -> None:
+        nonlocal error, shortage
+        event = json.loads(line)
+        kind = event.pop("type")
+        if kind == "error":
+            error = StageError(f"{job.name}: {event['message']}", event["hint"])
+        elif kind == "shortage":
+            shortage = ladder.Shortage(**event)
+        elif kind == "crash":
+            error = _unexpected(job.name, event["what"], logs)
+        else:
+            emit(kind, event)
+
+    with Presses() as presses:
+        code = _worked(job, logs, presses, hear, lambda: emit("stage_stopping", _asked(presses)))
+    if error:
+        raise error
+    if presses.count or code in (130, -signal.SIGINT):
+        raise KeyboardInterrupt
+    if shortage:
+        return shortage
+    if code == -signal.SIGKILL:
+        return ladder.killed(kills)
+    if code != 0:
+        raise _unexpected(job.name, f"its process ended with code {code}", logs)
+    return None
+
+
+def _worked(job: Job, logs: Path, presses: Presses, hear: Callable[[bytes], None], stopping: Callable[[], None]) -> int:
+    """Start the job's process, pass each line of its events to `hear`, and return its exit code.
+
+    `stopping` is called when the process has been asked to stop.
+    """
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory(prefix="distill-job-") as folder, (logs / "out.log").open("ab") as out:
         path = Path(folder) / "job.json"
@@ -115,33 +174,32 @@ def _in_process(job: Job, logs: Path, emit: Callable[[str, Mapping[str, Any]], N
             env={**os.environ, **_environment(job.runtime)},
         )
         os.close(writing)
-        error: StageError | None = None
+        told = False
+        rest, open_ = b"", True
         try:
-            with os.fdopen(reading, encoding="utf-8") as events:
-                for line in events:
-                    event = json.loads(line)
-                    kind = event.pop("type")
-                    if kind == "error":
-                        error = StageError(f"{job.name}: {event['message']}", event["hint"])
-                    elif kind == "crash":
-                        error = _unexpected(job.name, event["what"], logs)
-                    else:
-                        emit(kind, event)
-            code = process.wait()
-        except BaseException:
-            _stop(process)
-            raise
-    if error:
-        raise error
-    if code == -signal.SIGKILL:
-        raise StageError(
-            f"{job.name}: its process was killed from outside, most likely because memory ran out.",
-            "Finished work is kept. Lower runtime.sample_rows or runtime.train_rows and issue the command again.",
-        )
-    if code in (130, -signal.SIGINT):
-        raise KeyboardInterrupt
-    if code != 0:
-        raise _unexpected(job.name, f"its process ended with code {code}", logs)
+            while open_ or process.poll() is None:
+                if presses.wait(reading if open_ else None, None if open_ else POLL_SECONDS):
+                    data = os.read(reading, 1 << 16)
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        hear(line)
+                    open_ = bool(data)
+                if presses.urgent:
+                    process.kill()
+                elif presses.count and not told:
+                    told = True
+                    process.send_signal(signal.SIGINT)
+                    stopping()
+            return process.wait()
+        finally:
+            os.close(reading)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _asked(presses: Presses) -> dict[str, Any]:
+    return {"limit_seconds": None if presses.until is None else TERM_SECONDS}
 
 
 def _environment(runtime: Mapping[str, Any]) -> dict[str, str]:
@@ -152,17 +210,6 @@ def _environment(runtime: Mapping[str, Any]) -> dict[str, str]:
     return settings
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the worker to end, give it time to write its last rows, then end it."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def _unexpected(stage: str, what: str, folder: Path) -> StageError:
     return StageError(
         f"{stage}: failed unexpectedly ({what}). This is a bug in distill-app or in a library it uses.",
@@ -171,12 +218,19 @@ def _unexpected(stage: str, what: str, folder: Path) -> StageError:
 
 
 def publish(folder: Path, run: Run) -> None:
-    """Copy a report's artifact beside the run and put the run's id into the result, which is written last."""
+    """Copy a report's artifact beside the run and complete it by what is the run's own; the result is written last.
+
+    That is its id, and what its stages had to do where memory ran out.
+    """
     for path in sorted(folder.iterdir()):
         if path.name not in ("manifest.json", "result.json"):
             shutil.copyfile(path, run.folder / path.name)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    result["run"] = run.id
+    steps = memory.steps(Store(folder.parents[2]), run.lock_record())
+    if steps:
+        report = run.folder / "report.md"
+        report.write_text(f"{report.read_text(encoding='utf-8')}\n{memory.as_markdown(steps)}\n", encoding="utf-8")
+    result |= {"run": run.id, "memory": steps}
     for row in [*result["rows"], *result["base_rows"]]:
         row["run"] = run.id
     write_json(run.folder / "result.json", result)

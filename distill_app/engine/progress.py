@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any
+
+from distill_app.terminal import line, printable, tell_json
 
 PLAIN_SECONDS = 10
 
@@ -16,7 +17,7 @@ class JsonWatch:
     def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "end":
             event = {"run": event["run"], "status": event["status"]}
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        tell_json(event, indent=None, flush=True)
 
 
 class TerminalWatch:
@@ -48,7 +49,7 @@ class TerminalWatch:
             handler(event)
 
     def _say(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, soft_wrap=True)
+        self._console.print(printable(text), style=style, markup=False, soft_wrap=True)
 
     def _on_run_started(self, event: dict[str, Any]) -> None:
         self._ordinal = (0, len(event["stages"]))
@@ -69,7 +70,7 @@ class TerminalWatch:
         self._end_bar()
         if self._console.is_terminal:
             self._bars.start()
-            self._task = self._bars.add_task(self._stage, total=None, figures="starting")
+            self._task = self._bars.add_task(line(self._stage), total=None, figures="starting")
         else:
             self._say(f"{self._stage}: {'resumed' if event['resumed'] else 'started'}")
 
@@ -78,6 +79,13 @@ class TerminalWatch:
 
     def _on_stage_damaged(self, event: dict[str, Any]) -> None:
         self._say(f"{event['stage']}: damaged ({event['why']})", "yellow")
+
+    def _on_stage_stopping(self, event: dict[str, Any]) -> None:
+        limit = f" (for at most {event['limit_seconds']} s)" if event["limit_seconds"] else ""
+        self._say(f"{event['stage']}: finishing the batch{limit}; Ctrl-C again leaves at once.", "yellow")
+
+    def _on_memory(self, event: dict[str, Any]) -> None:
+        self._say(f"{event['stage']}: {event['message']}", "yellow")
 
     def _on_stage_cached(self, event: dict[str, Any]) -> None:
         self._line(event["stage"], "cached", event)

@@ -23,9 +23,13 @@ VLLM = "vllm"
 
 def check(plans: Sequence[Plan], store: Store) -> None:
     """Raise `RecipeError` with what is lacking, each at the recipe's line that asks for it."""
-    faults = [fault for plan in plans for fault in _lacking(plan, store)]
-    if faults:
-        raise RecipeError(list(dict.fromkeys(faults)))
+    if faults := lacking(plans, store):
+        raise RecipeError(faults)
+
+
+def lacking(plans: Sequence[Plan], store: Store) -> list[Fault]:
+    """What is lacking, each once, at the recipe's line that asks for it."""
+    return list(dict.fromkeys(fault for plan in plans for fault in _lacking(plan, store)))
 
 
 def _lacking(plan: Plan, store: Store) -> Iterator[Fault]:

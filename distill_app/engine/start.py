@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from distill_app import __version__
 from distill_app.engine import local, ready
 from distill_app.errors import StageError, UsageError
 from distill_app.plan import graph
 from distill_app.plan.stage import Plan
-from distill_app.recipe import save
+from distill_app.recipe import allowed, save
 from distill_app.recipe.resolve import Arm
+from distill_app.reproduce import lock
 from distill_app.store import runs
 from distill_app.store.artifacts import Store
+from distill_app.store.files import locked
 from distill_app.store.runs import Run
-
-PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "math-verify", "tokenizers")
 
 
 def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
@@ -49,6 +46,7 @@ def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], 
         result = run.result()
         if result is None:
             raise StageError(f"Run {run.id} left no result.json.", "Issue the command again.")
+        lock.complete(run, plan, Store(root))
         results.append(result)
         watch({"type": "end", "run": run.id, "status": "finished"})
     return results
@@ -56,24 +54,12 @@ def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], 
 
 def _run_of(plan: Plan, root: Path) -> Run:
     """The run this plan already has, to be continued or found finished; else a new one."""
-    return runs.find_by_plan(root, plan.fingerprint) or runs.create(
-        root, plan.arm.text, save.dump(plan.arm.resolved), lock_record(plan)
-    )
-
-
-def lock_record(plan: Plan) -> dict[str, Any]:
-    """What lock.json says of a run: what ran, from what, with which versions."""
-    recipe = plan.arm.recipe
-    return {
-        "version": 1,
-        "plan": plan.fingerprint,
-        "recipe": recipe.name,
-        "label": plan.arm.label,
-        "selector": recipe.selector.key,
-        "seed": recipe.seed,
-        "file": str(plan.arm.file),
-        "stages": [{"name": stage.name, "kind": stage.kind, "fingerprint": stage.fingerprint} for stage in plan.stages],
-        "distill_app": __version__,
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-    }
+    resolved = save.dump(plan.arm.resolved)
+    allowed.remember(resolved)
+    with locked(root / "locks" / "runs"):  # two commands at once are to find one run, not to make two
+        run = runs.find_by_plan(root, plan.fingerprint)
+        if run is None:
+            return runs.create(root, plan.arm.text, resolved, lock.record(plan))
+    runs.restore(run, plan.arm.text, resolved)
+    lock.resumed(run, plan)
+    return run

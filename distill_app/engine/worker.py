@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from distill_app import stopping
+from distill_app.engine import ladder
 from distill_app.engine.execute import Job, execute
 from distill_app.errors import DistillError
 from distill_app.students.vllm_machine import ALL_GPUS
@@ -26,7 +29,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(job_path: str, event_fd: str, parent: str) -> int:
-    """Exit code 0: the artifact is there. 1: an `error` event says why not."""
+    """Exit code 0: the artifact is there. 1: an event `error`, `shortage` (of memory) or `crash` says why not.
+
+    130: it was asked to stop by SIGINT, and left after the batch of rows at work (see `stopping`).
+    """
+    stopping.listen()
     _end_with(int(parent))
     with open(job_path, encoding="utf-8") as file:
         job = Job(**json.load(file))
@@ -45,15 +52,19 @@ def main(job_path: str, event_fd: str, parent: str) -> int:
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if job.runtime["device"] == "cpu" else (given or "0").split(",")[0]
     try:
         execute(job, emit)
-    except DistillError as error:
-        emit("error", {"message": error.message, "hint": error.hint})
-        return 1
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is told and out.log has it
+        what = ladder.shortage(error)
+        if what is None and isinstance(error, DistillError):
+            emit("error", {"message": error.message, "hint": error.hint})
+            return 1
         with contextlib.suppress(OSError):  # a full disk takes the log too
             traceback.print_exc()  # goes to the run's out.log, not to the terminal
-        emit("crash", {"what": f"{type(error).__name__}: {error}"})
+        if what is None:
+            emit("crash", {"what": f"{type(error).__name__}: {error}"})
+        else:
+            emit("shortage", dataclasses.asdict(what))
         return 1
     return 0
 

@@ -93,7 +93,7 @@ def remember(work: str, rows: int, tokens: int | None, seconds: float, memory_by
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     if path.stat().st_size > FILE_BYTES:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         write_atomic(path, "".join(lines[len(lines) // 2 :]))
 
 
@@ -103,7 +103,7 @@ def learned() -> Mapping[str, Sequence[Measured]]:
     if not path.exists():
         return {}
     seen: dict[str, list[Measured]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
             measured = Measured(entry["rows"], entry["tokens"], entry["seconds"], entry["memory"])

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from distill_app.plan import estimate, graph
 from distill_app.plan.estimate import Estimate
 from distill_app.recipe.resolve import Arm
 from distill_app.store.artifacts import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A server that is sent prompts: the teacher it answers for, its host and port, and the environment variable whose
+    value goes with them as its key (null: none)."""
+
+    teacher: str
+    host: str
+    key_variable: str | None
 
 
 def estimates(arms: Sequence[Arm], root: Path) -> list[Estimate]:
@@ -31,13 +42,25 @@ def estimates(arms: Sequence[Arm], root: Path) -> list[Estimate]:
     ]
 
 
-def as_json(table: Sequence[Estimate]) -> dict[str, Any]:
+def sent(arms: Sequence[Arm]) -> list[Sent]:
+    """What leaves this machine when the arms run: one entry a teacher behind a server, none twice."""
+    found = []
+    for arm in arms:
+        asked = [*arm.resolved["teacher"], arm.resolved["quality"].get("teacher"), arm.resolved["skills"]["teacher"]]
+        for teacher in asked:
+            if teacher is not None and "base_url" in teacher:
+                host = urlsplit(teacher["base_url"]).netloc
+                found.append(Sent(teacher["name"], host, teacher["api_key_env"]))
+    return list(dict.fromkeys(found))
+
+
+def as_json(table: Sequence[Estimate], leaving: Sequence[Sent] = ()) -> dict[str, Any]:
     """The shape of `plan --json` (schemas/plan.schema.json)."""
-    return {"stages": [asdict(line) for line in table]}
+    return {"stages": [asdict(line) for line in table], "sent": [asdict(line) for line in leaving]}
 
 
-def as_text(table: Sequence[Estimate]) -> str:
-    """A table for the terminal; times are estimates."""
+def as_text(table: Sequence[Estimate], leaving: Sequence[Sent] = ()) -> str:
+    """A table for the terminal, and what leaves this machine; times are estimates."""
     width = max(len(line.name) for line in table)
     lines = [
         f"{'stage':<{width}}  {'fingerprint':<16}  {'state':<7}  {'rows':>8} {'tokens':>10} {'time':>8} {'memory':>8}"
@@ -52,6 +75,9 @@ def as_text(table: Sequence[Estimate]) -> str:
     lines.append(
         f"About {_time(sum(known))} to go" + (f", and {unknown} stages of unknown length." if unknown else ".")
     )
+    for one in leaving:
+        key = f"the key in {one.key_variable}" if one.key_variable else "no key"
+        lines.append(f"The teacher {one.teacher} is asked at {one.host}: prompts go there, and {key}.")
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.quality._conversation import Read, conversation_text, part_of, read_of
 from distill_app.recipe.model import Runtime
@@ -70,12 +71,13 @@ def score(
         if all(read.id in done for read in batch):
             continue
         # Rows of the batch that are done are run again: beside the same neighbours the others score the same.
-        values = logits(model, batch)
-        yield [
-            Quality(read.id, value, (("tokens", float(len(read.tokens))), ("cut", float(read.cut))))
-            for read, value in zip(batch, values, strict=True)
-            if read.id not in done
-        ]
+        with stopping.held():
+            values = logits(model, batch)
+            yield [
+                Quality(read.id, value, (("tokens", float(len(read.tokens))), ("cut", float(read.cut))))
+                for read, value in zip(batch, values, strict=True)
+                if read.id not in done
+            ]
         scored += sum(read.id not in done for read in batch)
         tokens += sum(len(read.tokens) for read in batch if read.id not in done)
         if progress is not None:
@@ -111,6 +113,7 @@ def load(folder: Path, dtype: str) -> Any:
             attn_implementation="eager" if capped else None,
             local_files_only=True,
             trust_remote_code=False,
+            use_safetensors=True,
             output_loading_info=True,
         )
     except ValueError as error:

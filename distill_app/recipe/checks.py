@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from distill_app.errors import Fault
 from distill_app.problems.benchmarks import MACRO
-from distill_app.problems.word_problems import FAMILIES, SPLITS
-from distill_app.recipe import nodes, paths, selection_checks, teacher_checks
+from distill_app.recipe import path_faults, selection_checks, source_checks, teacher_checks
 from distill_app.recipe.defaults import BUILTIN
-from distill_app.recipe.nodes import Path
-from distill_app.recipe.paths import FILE_KINDS
+from distill_app.recipe.validate import MOST_FAULTS
 from distill_app.recipe.view import View
-from distill_app.recipe.wording import did_you_mean, nearest, quoted, short
+from distill_app.recipe.wording import quoted, short
 from distill_app.students import adapter_limits
-
-BUILTIN_SETS = ("word_problems",)
 
 
 def faults(view: View) -> list[Fault]:
-    """Every fault between values that are fine by themselves."""
-    return [fault for check in CHECKS for fault in check(view)]
+    """The faults between values that are fine by themselves, of more than `MOST_FAULTS` the first."""
+    return list(islice((fault for check in CHECKS for fault in check(view)), MOST_FAULTS))
 
 
 def samples_and_k(view: View) -> Iterator[Fault]:
@@ -155,87 +152,6 @@ def worked_problems(view: View) -> Iterator[Fault]:
             )
 
 
-def dataset_names(view: View) -> Iterator[Fault]:
-    kinds = (BUILTIN, *FILE_KINDS)
-    for path, source in view.sources():
-        dataset = source["dataset"]
-        prefix, colon, rest = dataset.partition(":")
-        at = (*path, "dataset")
-        if dataset.startswith(BUILTIN):
-            if rest not in BUILTIN_SETS:
-                message = f"there is no built-in data set {quoted(rest)}."
-                yield view.fault(at, message, did_you_mean(rest, BUILTIN_SETS, "Built in"))
-            elif source["split"] not in SPLITS:
-                message = f"the built-in problems have no split {quoted(source['split'])}."
-                yield view.fault((*path, "split"), message, did_you_mean(source["split"], SPLITS))
-        elif dataset.startswith(FILE_KINDS):
-            if not rest.strip():
-                yield view.fault(at, "the path is missing.", f"For example: `{prefix}:data/train.{prefix}`.")
-        elif colon:
-            near = nearest(prefix + ":", kinds, 0.5)
-            hint = f"Did you mean `{near}{rest.strip()}`? " if near else ""
-            message = f"{quoted(prefix + ':')} is not a kind of data set."
-            suggestion = f"{hint}Write builtin:NAME, jsonl:PATH, parquet:PATH or a hub data set id."
-            yield view.fault(at, message, suggestion)
-        elif (kind := _file_kind(dataset)) is not None:
-            message = f"{quoted(dataset)} looks like a file, and without a prefix it means a hub data set."
-            yield view.fault(at, message, f"Write `{kind}:{dataset}`.")
-
-
-def _file_kind(dataset: str) -> str | None:
-    name = dataset.removesuffix(".gz")
-    if name.endswith(".parquet"):
-        return "parquet"
-    is_path = dataset.startswith(("./", "../", "/", "~"))
-    return "jsonl" if is_path or name.endswith((".jsonl", ".json", ".ndjson")) else None
-
-
-def families(view: View) -> Iterator[Fault]:
-    for path, source in view.sources():
-        if not source["dataset"].startswith(BUILTIN) or not (source["families"] or source["mix"]):
-            continue
-        known = sorted(FAMILIES)
-        chosen = source["families"] or known
-        for index, name in enumerate(source["families"] or []):
-            if name not in known:
-                message = f"there is no family of problems {quoted(name)}."
-                yield view.fault((*path, "families", index), message, did_you_mean(name, known))
-        for name in source["mix"]:
-            if name not in known:
-                message = f"there is no family of problems {quoted(name)}."
-                yield nodes.fault(view.root, (*path, "mix", name), message, did_you_mean(name, known), key=True)
-            elif name not in chosen:
-                message = f"the mix weighs {quoted(name)}, which `families` leaves out."
-                suggestion = "Delete this line, or add it to families."
-                yield nodes.fault(view.root, (*path, "mix", name), message, suggestion, key=True)
-        if not any(source["mix"].get(name, 1) for name in chosen):
-            message = "all families in use have weight 0, so no problem could be drawn."
-            yield view.fault((*path, "mix"), message, "Give one of them a weight above 0.")
-
-
-def training_on_the_test(view: View) -> Iterator[Fault]:
-    if not view.sound(("pool", "problems")):
-        return
-    pool = view.data["pool"]["problems"]
-    for index, benchmark in view.items("evaluation", "benchmarks"):
-        if benchmark["dataset"] != pool["dataset"]:
-            continue
-        path: Path = ("evaluation", "benchmarks", index)
-        if pool["dataset"].startswith(FILE_KINDS):
-            yield view.fault(
-                (*path, "dataset"),
-                "the pool's problems come from the same file, so the student would train on the test.",
-                "Name a file with other problems.",
-            )
-        elif (benchmark["config"], benchmark["split"]) == (pool["config"], pool["split"]):
-            yield view.fault(
-                (*path, "split"),
-                f"the pool's problems come from the same split {quoted(pool['split'])}, so the student would train "
-                "on the test.",
-                "Take another split here or in pool.problems.",
-            )
-
-
 def rows_in_a_batch(view: View) -> Iterator[Fault]:
     if not view.sound(("runtime", "train_rows"), ("training", "batch_size")):
         return
@@ -267,7 +183,7 @@ def served_adapter(view: View) -> Iterator[Fault]:
 
 def places(view: View) -> Iterator[Fault]:
     for place in view.places:
-        if view.sound(place.path) and (found := paths.trouble(place)):
+        if view.sound(place.path) and (found := path_faults.trouble(place, view.roots)):
             yield view.fault(place.path, *found)
 
 
@@ -279,11 +195,9 @@ CHECKS: tuple[Callable[[View], Iterable[Fault]], ...] = (
     unique_names,
     reserved_names,
     worked_problems,
-    dataset_names,
-    families,
-    training_on_the_test,
     rows_in_a_batch,
     served_adapter,
+    *source_checks.CHECKS,
     *teacher_checks.CHECKS,
     *selection_checks.CHECKS,
     places,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from distill_app.errors import Fault, RecipeError
-from distill_app.recipe import bundled, load, nodes
+from distill_app.recipe import allowed, bundled, load, nodes, path_faults, paths, versions
+from distill_app.recipe.allowed import Roots
 from distill_app.recipe.load import Tree
 from distill_app.recipe.nodes import Node, Path
 from distill_app.recipe.schema import FAMILIES, Schemas
@@ -15,23 +16,25 @@ from distill_app.recipe.schema import FAMILIES, Schemas
 DEEPEST = 8
 
 
-def read(schemas: Schemas, file: str, chain: Sequence[str] = ()) -> tuple[Tree, Node]:
+def read(schemas: Schemas, file: str, roots: Roots, chain: Sequence[str] = ()) -> tuple[Tree, Node]:
     """The file as it stands, and its values with those of the recipes it extends beneath.
 
-    Raises `UsageError` when the first file cannot be read, `RecipeError` for every other fault.
+    `roots` are the folders that `extends` may lead into. Raises `UsageError` when the first file cannot be read,
+    `RecipeError` for every other fault.
     """
     tree = load.read(file)
+    versions.check(tree.root)
     said = nodes.step(tree.root, "extends")
     root = nodes.without(tree.root, "extends")
     if said is None or said.value is None:
         return tree, root
-    base = _base(tree, said)
+    base = _base(tree, said, roots)
     chain = [*chain, file]
     if os.path.realpath(base) in map(os.path.realpath, chain):
         raise _fault(said, "the recipe extends itself: " + " -> ".join([*chain, base]) + ".", "Take one of them out.")
     if len(chain) > DEEPEST:
         raise _fault(said, f"recipes extend each other more than {DEEPEST} deep.", "Merge some of them.")
-    return tree, merge(schemas, read(schemas, base, chain)[1], root)
+    return tree, merge(schemas, read(schemas, base, roots, chain)[1], root)
 
 
 def merge(schemas: Schemas, base: Node, child: Node, path: Path = ()) -> Node:
@@ -63,33 +66,30 @@ def new_options(schemas: Schemas, part: str, before: Node, after: Node) -> set[s
     return set(member["properties"]) if member else None
 
 
-def _base(tree: Tree, said: Node) -> str:
+def _base(tree: Tree, said: Node, roots: Roots) -> str:
     if not isinstance(said.value, str) or not said.value:
         raise _fault(said, "expected the path of another recipe.", "For example: `extends: quickstart.yaml`.")
-    path = os.path.join(os.path.dirname(tree.file), os.path.expanduser(said.value))
-    if os.path.isfile(path):
-        return os.path.normpath(path)
+    if "\0" in said.value:
+        raise _fault(said, "a path cannot hold a null character.", "Correct the path.")
+    path = os.path.normpath(os.path.join(os.path.dirname(tree.file), paths.at_home(said.value)))
     ready_made = bundled.find(said.value)
-    if ready_made:
+    if ready_made and not os.path.isfile(path):
         return str(ready_made)
-    near = nearest_file(path)
+    if not allowed.inside(path, roots):
+        raise _fault(said, *path_faults.elsewhere(os.path.abspath(path)))
+    if os.path.isfile(path):
+        return path
+    if os.path.isdir(path):
+        raise _fault(said, f"{path} is a folder, not a recipe.", "Name a file in it.")
+    if why := path_faults.as_written(path):
+        raise _fault(said, f"there is no recipe {path}.", why)
+    near = path_faults.nearest_file(path)
     hint = f"Did you mean `{os.path.join(os.path.dirname(said.value), near)}`? " if near else ""
     raise _fault(
         said,
         f"there is no recipe {path}.",
         f"{hint}The path is relative to the folder of the recipe that says it.",
     )
-
-
-def nearest_file(path: str) -> str | None:
-    """The name in the folder of `path` that is most like its last part."""
-    from distill_app.recipe.wording import nearest
-
-    folder, name = os.path.split(path)
-    try:
-        return nearest(name, sorted(os.listdir(folder or ".")))
-    except (OSError, ValueError):
-        return None
 
 
 def _fault(said: Node, message: str, suggestion: str) -> RecipeError:

@@ -12,6 +12,8 @@ from distill_app.recipe.nodes import Node
 from distill_app.recipe.parse import parse, refused
 
 LARGEST_BYTES = 64 * 1024
+COMMAND_LINE = "--set "
+"""What the positions of values given on the command line begin with, and no file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ def read(path: str | os.PathLike[str]) -> Tree:
     Raises `UsageError` when the file cannot be read and `RecipeError` when it is not a recipe's kind of YAML.
     """
     name = os.fspath(path)
+    if name.startswith(COMMAND_LINE):
+        name = os.path.join(os.curdir, name)
     if os.path.isdir(name):
         raise UsageError(f"{name} is a folder, not a recipe.", _other_files(os.path.join(name, "recipe.yaml")))
     try:
@@ -54,6 +58,11 @@ def read(path: str | os.PathLike[str]) -> Tree:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{name!r} cannot be read: {reason}.", _other_files(name)) from None
+    return decoded(name, content)
+
+
+def decoded(name: str, content: bytes) -> Tree:
+    """The recipe that these bytes are, said to be the file `name`. Raises `RecipeError` as `read` does."""
     if len(content) > LARGEST_BYTES:
         raise refused(
             Position(name, 1, 1),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -216,7 +217,9 @@ class Runtime:
     sample_rows: int
     score_tokens: int
     train_rows: int | None
+    gradient_checkpointing: bool | None
     checkpoint_steps: int
+    checkpoint_minutes: float
     grade_workers: int | None
     grade_seconds: float
     vllm: Vllm
@@ -252,11 +255,16 @@ def build(kind: type[T], value: Mapping[str, Any]) -> T:
     Lists become tuples and nested maps nested dataclasses. A missing or extra key is a programming error
     (`TypeError`): the schema fills the one and refuses the other.
     """
-    hints = typing.get_type_hints(kind)
+    hints = _hints(typing.cast("Hashable", kind))
     extra = set(value) - {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if extra:
         raise TypeError(f"{kind.__name__} has no field {sorted(extra)}")
     return kind(**{key: _convert(hints[key], item) for key, item in value.items()})
+
+
+@lru_cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any) -> Any:

@@ -17,6 +17,8 @@ from distill_app.recipe.save import flow
 from distill_app.recipe.schema import FAMILIES, Schemas
 
 MOST_ARMS = 256
+MOST_VALUES = 50_000
+"""Values of all arms together: 256 arms of the longest recipe that comes with the program have 20 000."""
 FIXED = ("extends", "matrix", "version")
 
 
@@ -103,6 +105,9 @@ def combinations(root: Node) -> tuple[Node, list[tuple[str, list[Assignment]]], 
     count = math.prod(len(node.value) for _, node in axes if isinstance(node.value, list))
     if count > MOST_ARMS:
         message = f"the matrix makes {count} runs, and {MOST_ARMS} is the limit."
+        faults.append(Fault(matrix.key or matrix.position, "matrix", message, "Split it into several recipes."))
+    elif count * (values := sum(1 for _ in nodes.walk(root))) > MOST_VALUES:
+        message = f"the matrix makes {count} runs of a recipe with {values} values, too many to check each."
         faults.append(Fault(matrix.key or matrix.position, "matrix", message, "Split it into several recipes."))
     if faults:
         return root, [("", [])], faults

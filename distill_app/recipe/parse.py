@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 DEEPEST = 24
 LONGEST_NUMBER = 300
+MOST_VALUES = 2000
+"""Values, maps and lists of one file: some ten times those of the longest recipe there is."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
+_OCTAL_ONCE = re.compile(r"[-+]?0[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -83,6 +86,12 @@ def scalar(text: str) -> str | int | float | bool | None:
         return text
     if len(text) > LONGEST_NUMBER and _FLOAT.fullmatch(text):
         raise ValueError("the number is far too long.\0If it is text, put it in quotes.")
+    if _OCTAL_ONCE.fullmatch(text):
+        tidy = text.lstrip("+-").lstrip("0") or "0"
+        raise ValueError(
+            f"`{text}` begins with a zero, and readers of YAML disagree whether it is octal.\0"
+            f'Write {text[: text[0] in "+-"]}{tidy}; or, if it is text, quote it: "{text}".'
+        )
     if _DECIMAL.fullmatch(text):
         return int(text)
     if _OTHER_BASE.fullmatch(text):
@@ -102,6 +111,8 @@ class _Reader:
         self.text = text
         self.position = position
         self.faults: list[Fault] = []
+        self.depth = 0
+        self.values = 0
 
     def document(self, events: Iterator[Event], *, block: bool) -> Node:
         from ruamel.yaml import events as kinds
@@ -114,8 +125,8 @@ class _Reader:
                     self.refuse(
                         start,
                         "",
-                        "a second document starts here (`---`), and a recipe file holds one.",
-                        "Put the second recipe into a file of its own, or delete this line.",
+                        "a second document starts here (after `---` or `...`), and a recipe file holds one.",
+                        "Put the second recipe into a file of its own, or delete that line.",
                     )
                     break
                 if event.version or event.tags:
@@ -148,6 +159,10 @@ class _Reader:
 
         start, end = event.start_mark.index, event.end_mark.index
         shown = ".".join(map(str, path))
+        self.values += 1
+        if self.values > MOST_VALUES:
+            message = f"the file holds more than {MOST_VALUES} values, so it is hardly a recipe."
+            raise self.stopped(start, message, "Data sets are named in a recipe by path, many files by a pattern.")
         written = self.text[start:end].split("\n")[0]
         if isinstance(event, kinds.AliasEvent):
             self.refuse(
@@ -173,21 +188,20 @@ class _Reader:
             )
         if isinstance(event, kinds.ScalarEvent):
             return self.scalar(event, shown, key)
-        if len(path) >= DEEPEST:
-            raise RecipeError(
-                [
-                    *self.faults,
-                    Fault(
-                        self.position(start),
-                        "",
-                        f"maps and lists stand more than {DEEPEST} deep in each other.",
-                        "No recipe needs that; look for brackets or indentation gone wrong.",
-                    ),
-                ]
-            )
+        self.depth += 1
+        if self.depth > DEEPEST:
+            message = f"maps and lists stand more than {DEEPEST} deep in each other."
+            raise self.stopped(start, message, "No recipe needs that; look for brackets or indentation gone wrong.")
         if isinstance(event, kinds.MappingStartEvent):
-            return self.mapping(event, events, path, key)
-        return self.sequence(cast("SequenceStartEvent", event), events, path, key)
+            node = self.mapping(event, events, path, key)
+        else:
+            node = self.sequence(cast("SequenceStartEvent", event), events, path, key)
+        self.depth -= 1
+        return node
+
+    def stopped(self, index: int, message: str, suggestion: str) -> RecipeError:
+        """The error for a file that is not read further."""
+        return RecipeError([*self.faults, Fault(self.position(index), "", message, suggestion)])
 
     def scalar(self, event: ScalarEvent, shown: str, key: Position | None) -> Node:
         start, end = event.start_mark.index, event.end_mark.index
@@ -234,7 +248,7 @@ class _Reader:
 
         if not isinstance(event, kinds.ScalarEvent):
             if not isinstance(event, kinds.AliasEvent):
-                self.refuse(start, ".".join(map(str, path)), "a key must be text.", "Give it a name.")
+                raise self.stopped(start, "a key must be text.", "Give it a name.")
             return None
         before = self.text[self.text.rfind("\n", 0, start) + 1 : start]
         if "\t" in before and not before.strip():

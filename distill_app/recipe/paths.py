@@ -1,8 +1,7 @@
-"""Paths in a recipe: made absolute from the folder of the file that says them, and checked to be there."""
+"""Paths in a recipe: made absolute from the folder of the file that says them."""
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from distill_app.errors import Position
 from distill_app.recipe import nodes
 from distill_app.recipe.defaults import BUILTIN
-from distill_app.recipe.extends import nearest_file
+from distill_app.recipe.load import COMMAND_LINE
 from distill_app.recipe.nodes import Node, Path
 
 FILE_KINDS = ("jsonl:", "parquet:")
@@ -19,82 +18,71 @@ FILE_KINDS = ("jsonl:", "parquet:")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path that a recipe names: where in the recipe, which (absolute), what it must be: file, glob or folder."""
+    """A path that a recipe names: where in the recipe, which (absolute), what it must be: file, glob or folder, and
+    whether a person said it on the command line."""
 
     path: Path
     target: str
     kind: str
+    said: bool
 
 
 def make_absolute(root: Node, data: Any) -> list[Place]:
     """Writes absolute paths into the completed `data`, and returns them all. Values of the wrong type are left."""
     places: list[Place] = []
+
+    def place(path: Path, value: str, kind: str) -> str:
+        position = nodes.where(root, path)
+        target = absolute(value, position)
+        places.append(Place(path, target, kind, position.file.startswith(COMMAND_LINE)))
+        return target
+
     for path, holder, key in _dataset_slots(data):
         value = holder.get(key)
         if isinstance(value, str) and value.startswith(FILE_KINDS):
             kind, _, name = value.partition(":")
-            target = absolute(name.strip(), nodes.where(root, path))
-            holder[key] = f"{kind}:{target}"
-            places.append(Place(path, target, "file"))
+            holder[key] = f"{kind}:{place(path, name.strip(), 'file')}"
     for path, holder, key in _model_slots(data):
         value = holder.get(key)
         if isinstance(value, str) and value:
-            target = absolute(value, nodes.where(root, path))
-            if value.startswith(("./", "../", "/", "~")) or value in (".", "..") or os.path.isdir(target):
-                holder[key] = target
-                places.append(Place(path, target, "folder"))
+            beside = os.path.isdir(absolute(value, nodes.where(root, path)))
+            if beside or value.startswith(("./", "../", "/", "~")) or value in (".", ".."):
+                holder[key] = place(path, value, "folder")
+            elif os.path.isdir(value):
+                # What reads the model would find this folder, not the hub's model of that name.
+                holder[key] = place(path, os.path.abspath(value), "folder")
     for path, holder, key in _file_slots(data):
         value = holder.get(key)
         if isinstance(value, str) and value and not value.startswith(BUILTIN):
-            holder[key] = absolute(value, nodes.where(root, path))
-            places.append(Place(path, holder[key], "file"))
+            holder[key] = place(path, value, "file")
     for path, holder, key in _trace_slots(data):
         value = holder.get(key)
         if isinstance(value, str) and value:
-            holder[key] = absolute(value, nodes.where(root, path))
-            places.append(Place(path, holder[key], "glob"))
+            holder[key] = place(path, value, "glob")
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, str) and item:
-                    value[index] = absolute(item, nodes.where(root, (*path, index)))
-                    places.append(Place((*path, index), value[index], "glob"))
+                    value[index] = place((*path, index), item, "glob")
     return places
 
 
 def absolute(path: str, position: Position) -> str:
     """`path` from the folder of the file at `position`; from the working folder for values given by --set."""
-    folder = "" if position.file.startswith("--set ") else os.path.dirname(position.file)
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+    folder = "" if position.file.startswith(COMMAND_LINE) else os.path.dirname(position.file)
+    return os.path.abspath(os.path.join(folder, at_home(path)))
 
 
-def trouble(place: Place) -> tuple[str, str] | None:
-    """What is wrong with a place, and what to do; None when what it must be is there."""
-    target = place.target
-    if "\0" in target:
-        return "a path cannot hold a null character.", "Correct the path."
-    if place.kind == "glob" and glob.has_magic(target) and not os.path.exists(target):
-        if any(os.path.isfile(path) for path in glob.iglob(target, recursive=True)):
-            return None
-        return f"no file matches {target}.", _near(target) or "Check the folder and the pattern."
-    if place.kind == "folder":
-        if os.path.isdir(target):
-            return None
-        if os.path.exists(target):
-            return f"{target} is a file, and a model is a folder.", "Name the folder that holds config.json."
-        return f"there is no folder {target}.", _near(target) or "Check the path."
-    if os.path.isfile(target):
-        return None
-    if os.path.isdir(target):
-        return f"{target} is a folder, not a file.", "Name a file in it."
-    return f"there is no file {target}.", _near(target) or "Check the path; it is relative to the recipe's folder."
+def at_home(path: str) -> str:
+    """`path` with a leading `~/` as the person's own folder. Nothing else in it stands for something: not `~name`, not
+    `$HOME`."""
+    return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path
 
 
-def _near(target: str) -> str:
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder) and not glob.has_magic(folder):
-        return f"There is no folder {folder} either."
-    near = nearest_file(target)
-    return f"Did you mean {os.path.join(folder, near)}?" if near else ""
+def models(data: Any) -> Iterator[tuple[Path, str]]:
+    """Every model of a completed recipe that is to be loaded on this machine, and where it stands."""
+    for path, holder, key in _model_slots(data):
+        if isinstance(holder.get(key), str):
+            yield path, holder[key]
 
 
 Slot = tuple[Path, dict[str, Any], str]
@@ -113,7 +101,8 @@ def _model_slots(data: Any) -> Iterator[Slot]:
         if isinstance(data.get(part), dict):
             yield (part, "model"), data[part], "model"
     for path, item in teachers(data):
-        yield (*path, "model"), item, "model"
+        if item.get("backend") != "openai":  # a name that the server knows, whatever folders are here
+            yield (*path, "model"), item, "model"
     skills = data.get("skills")
     if isinstance(skills, dict) and skills.get("embedding") != "bag_of_words":
         yield ("skills", "embedding"), skills, "embedding"

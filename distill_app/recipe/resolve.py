@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.errors import Fault, Position, RecipeError
-from distill_app.recipe import bundled, checks, defaults, extends, nodes, overrides, paths, schema, validate
+from distill_app.recipe import (
+    allowed,
+    bundled,
+    checks,
+    defaults,
+    extends,
+    nodes,
+    overrides,
+    paths,
+    schema,
+    validate,
+)
+from distill_app.recipe.allowed import Roots
+from distill_app.recipe.load import Tree
 from distill_app.recipe.model import Choice, Recipe, build
 from distill_app.recipe.nodes import Node
 from distill_app.recipe.schema import FAMILIES, Schemas
@@ -40,10 +53,20 @@ class Arm:
 def load_arms(path: str | os.PathLike[str], sets: Sequence[str] = (), *, schemas: Schemas | None = None) -> list[Arm]:
     """The arms of the recipe at `path`, or of the ready-made recipe of that name, with `sets` ("a.b=c") applied.
 
-    Raises `UsageError` when the file cannot be read, and `RecipeError` with every fault of every arm.
+    Raises `UsageError` when the file cannot be read, and `RecipeError` with every fault of every arm, or of very many
+    the first.
     """
     schemas = schemas or schema.installed()
-    tree, root = extends.read(schemas, _file(os.fspath(path)))
+    file = _file(os.fspath(path))
+    roots = allowed.roots(file)
+    tree, root = extends.read(schemas, file, roots)
+    return arms_of(schemas, tree, root, None if allowed.is_remembered(tree.text) else roots, sets)
+
+
+def arms_of(schemas: Schemas, tree: Tree, root: Node, roots: Roots, sets: Sequence[str] = ()) -> list[Arm]:
+    """The arms of a recipe that is read already: `root` holds its values with those it extends, `roots` is where it may
+    read from. Raises `RecipeError` as `load_arms` does.
+    """
     faults: list[Fault] = []
     given = []
     for text in sets:
@@ -62,8 +85,10 @@ def load_arms(path: str | os.PathLike[str], sets: Sequence[str] = (), *, schemas
     for label, assignments in combinations:
         arm_root, found = overrides.apply(schemas, root, assignments)
         arm_root = defaults.known_benchmarks(arm_root)
-        data, found_here = check(schemas, arm_root)
+        data, found_here = check(schemas, arm_root, roots)
         faults += [*found, *found_here]
+        if len(faults) > validate.MOST_FAULTS:
+            break
         if not faults:
             arms.append(Arm(typed(data), data, tree.text, tree.file, label, arm_root))
     if faults:
@@ -71,13 +96,15 @@ def load_arms(path: str | os.PathLike[str], sets: Sequence[str] = (), *, schemas
     return arms
 
 
-def check(schemas: Schemas, root: Node) -> tuple[dict[str, Any], list[Fault]]:
-    """A written-out recipe without matrix as resolved data, and all that is wrong with it."""
+def check(schemas: Schemas, root: Node, roots: Roots) -> tuple[dict[str, Any], list[Fault]]:
+    """A written-out recipe without matrix, which may read from `roots`, as resolved data, and all that is wrong."""
     found = validate.faults(schemas, root)
     data = defaults.complete(schemas, root)
     places = paths.make_absolute(root, data)
-    view = View(data, root, places, [path for path, _ in found])
-    return data, [fault for _, fault in found] + checks.faults(view)
+    faults = [fault for _, fault in found]
+    if len(found) < validate.MOST_FAULTS:  # else there are more, and which values are sound is not known
+        faults += checks.faults(View(data, root, places, [path for path, _ in found], roots))
+    return data, list(dict.fromkeys(faults))
 
 
 def typed(resolved: dict[str, Any]) -> Recipe:

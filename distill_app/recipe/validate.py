@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from distill_app.errors import Fault, Position
 from distill_app.recipe import nodes, schema, wording
+from distill_app.recipe.homes import homes
 from distill_app.recipe.nodes import Node, Path
 from distill_app.recipe.schema import FAMILIES, Schema, Schemas
 from distill_app.recipe.wording import got, listed, quoted, short
@@ -19,16 +19,25 @@ if TYPE_CHECKING:
 
 Found = tuple[Path, Fault]
 
+MOST_FAULTS = 100
+"""A recipe with more is not put right line by line, and finding the nearest valid name for each takes its time."""
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _YES, _NO = {"yes", "on", "y", "true"}, {"no", "off", "n", "false"}
 
 
 def faults(schemas: Schemas, root: Node) -> list[Found]:
-    """The faults of a recipe against the schema, each with the path it is about, in the order of the schema."""
+    """The faults of a recipe against the schema, each with the path it is about, in the order of the schema.
+
+    Of more than `MOST_FAULTS` the first.
+    """
     data = nodes.plain(root)
     found: dict[tuple[str, Path], Found] = {}
     for error in _validator(schemas).iter_errors(data):
         for path, fault in _Explainer(schemas, root, data).explain(error):
             found.setdefault((fault.message, path), (path, fault))
+            if len(found) == MOST_FAULTS:
+                return list(found.values())
     return list(found.values())
 
 
@@ -38,10 +47,20 @@ _validators: dict[int, Any] = {}
 def _validator(schemas: Schemas) -> Any:
     if id(schemas) not in _validators:
         from jsonschema import Draft202012Validator
+        from jsonschema.validators import extend
         from referencing import Registry
 
-        _validators[id(schemas)] = (Draft202012Validator(schemas.root, registry=Registry()), schemas)
+        kind = extend(Draft202012Validator, {"pattern": _pattern})
+        _validators[id(schemas)] = (kind(schemas.root, registry=Registry()), schemas)
     return _validators[id(schemas)][0]
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Schema) -> Iterator[ValidationError]:
+    """JSON Schema's `$` is the end of the text; Python's lets a line feed follow."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 class _Explainer:
@@ -64,52 +83,73 @@ class _Explainer:
                 yield self.at((*path, name), *self.unknown_key(path, name, spec), key=True)
         elif rule == "required":
             for name in [name for name in limit if name not in value]:
-                yield self.missing(path, name, spec)
+                yield from self.missing(path, name, spec, value)
         elif rule in ("oneOf", "anyOf"):
             yield from self.branches(path, value, limit, spec, error)
+        elif rule == "type" and "enum" in spec:
+            pass  # the list of values says more than their type
         elif rule == "type":
             types = [limit] if isinstance(limit, str) else limit
             yield self.at(path, *self.wrong_type(value, types, spec, path))
         elif rule in ("enum", "const"):
             yield self.at(path, *self.not_listed(value, limit if rule == "enum" else [limit], spec, path))
+        elif rule == "pattern" and value == "" and "minLength" in spec:
+            pass  # that it is empty is said already
+        elif rule in _BOUNDS and schema.type_of(value) not in schema.types(spec):
+            pass  # that it is of another type is said already
         elif rule == "pattern":
             yield self.at(path, *self.wrong_form(value, limit, spec, path))
         elif rule == "uniqueItems":
             yield from self.twice(path, value)
         else:
-            yield self.at(path, *self.out_of_range(rule, value, limit, spec))
+            yield self.at(path, *self.out_of_range(rule, value, limit, self.example(spec, path)))
 
-    def example(self, spec: Schema) -> str:
-        value = wording.example(self.schemas, spec)
-        return f"For example: {short(value)}." if value else "`distill-app schema` says what can stand here."
+    def example(self, spec: Schema, path: Path | None = None) -> str:
+        """What could stand there: of `spec`, else of the key at `path` of which it is a possibility."""
+        outer = (schema.at(self.schemas, self.data, path) if path else None) or {}
+        for given in (spec, outer):
+            value = wording.example(self.schemas, given)
+            if value is not None and value not in ({}, [{}], [None]):
+                return f"For example: {short(value)}."
+        spec = schema.resolve(self.schemas, spec)
+        if names := list(spec.get("properties", {})):
+            return f"Its keys: {', '.join(names)}."
+        return "Write a number." if "integer" in schema.types(spec) else "Write something there, or delete it."
 
     def unknown_key(self, path: Path, name: str, spec: Schema) -> tuple[str, str]:
         names = list(spec.get("properties", {}))
-        message = f"there is no key `{name}` here."
+        if name == "<<":
+            return "`<<` has YAML 1.1 merge maps, and recipes do not.", "Write the values out, or see `extends`."
+        message = f"there is no key `{wording.quoted(name)[1:-1]}` here."
         near = wording.nearest(name, names, 0.75)
         if near:
             return message, f"Did you mean `{near}`?"
-        homes = [home for home in _homes(self.schemas).get(name, []) if home != ".".join(map(str, path))]
-        own = [home for home in homes if " of the " in home]
+        places = [home for home in homes(self.schemas).get(name, []) if home != ".".join(map(str, path))]
+        own = [home for home in places if " of the " in home]
         if own and path and str(path[0]) in FAMILIES:
-            homes = own
-        if homes:
-            return message, f"`{name}` belongs to {' or '.join(homes[:3])}."
+            places = own
+        if places:
+            return message, f"`{name}` belongs to {' or '.join(places[:3])}."
         near = wording.nearest(name, names, 0.5)
         hint = f"Did you mean `{near}`? " if near else ""
         return message, f"{hint}Valid keys: {', '.join(names)}."
 
-    def missing(self, path: Path, name: str, spec: Schema) -> Found:
+    def missing(self, path: Path, name: str, spec: Schema, value: Any) -> Iterator[Found]:
+        """That a key is missing; where it is there, misspelt, that."""
+        strange = [key for key in value if key not in spec["properties"] and wording.nearest(key, [name], 0.75)]
+        if strange:
+            yield (*path, name), self.at((*path, strange[0]), *self.unknown_key(path, strange[0], spec), key=True)[1]
+            return
         missing = schema.resolve(self.schemas, spec["properties"][name])
         purpose = missing.get("description", "").split(". ")[0].rstrip(".")
         example = wording.example(self.schemas, missing)
         message = f"the key is missing{f': {purpose}' if purpose else ''}."
         suggestion = f"For example: `{name}: {short(example, 200)}`."
         if path == ():
-            position = Position(self.root.position.file, 1, 1)
-            return (name,), Fault(position, name, message, suggestion)
+            yield (name,), Fault(Position(self.root.position.file, 1, 1), name, message, suggestion)
+            return
         shown = ".".join(part for part in (nodes.dotted(self.root, path), name) if part)
-        return (*path, name), Fault(nodes.key_of(self.root, path), shown, message, suggestion)
+        yield (*path, name), Fault(nodes.key_of(self.root, path), shown, message, suggestion)
 
     def branches(
         self, path: Path, value: Any, branches: list[Schema], spec: Schema, error: ValidationError
@@ -137,7 +177,8 @@ class _Explainer:
             return message, self.example(known)
         entry = len(path) == 1 or (len(path) == 2 and isinstance(path[1], int))
         if entry and path[0] in FAMILIES and not isinstance(value, dict):
-            return message, self.member_example(str(path[0]), value)
+            written = self.member_example(str(path[0]), value)
+            return message, written if "object" in types else f"Write it as a list: [{short(value)}]."
         if isinstance(value, str):
             if "boolean" in types and value.lower() in _YES | _NO:
                 return message, f"Write `{'true' if value.lower() in _YES else 'false'}`, without quotes."
@@ -169,14 +210,11 @@ class _Explainer:
             return f"this program reads version {allowed[0]} of the format, got {got(value)}.", "Write `version: 1`."
         words = [item for item in allowed if isinstance(item, str)]
         if not isinstance(value, str) or not words:
-            return f"expected one of {listed(allowed)}, got {got(value)}.", f"For example: {short(allowed[0])}."
+            one_of = "one of " if len(allowed) > 1 else ""
+            return f"expected {one_of}{listed(allowed)}, got {got(value)}.", f"For example: {short(allowed[0])}."
         near = wording.nearest(value, words, 0.5)
-        noun = spec.get("title", "").lower()
-        for family in FAMILIES.values():
-            if path[-1:] == (family.key,) and path[:1] == (family.part,):
-                noun = f"{family.part} {family.key}" if family.key != "name" else family.part
         hint = f"Did you mean `{near}`? " if near else ""
-        if not noun:
+        if "title" not in spec:
             outer = schema.at(self.schemas, self.data, path) or {}
             kinds = [
                 kind
@@ -186,7 +224,12 @@ class _Explainer:
             other = wording.kinds([kind for kind in kinds if kind != "string"])
             listing = f"{listed(words)}{f', or {other}' if other else ''}"
             return f"expected {listing}, got {got(value)}.", hint.strip() or self.example(outer)
-        return f"there is no {noun} {quoted(value)}.", f"{hint}Valid: {listed(words)}."
+        message = f"{quoted(value)} is not a value of {path[-1]}."
+        for family in FAMILIES.values():
+            if path[-1:] == (family.key,) and allowed == sorted(self.schemas.members[family.part]):
+                noun = f"{family.part} {family.key}" if family.key != "name" else family.part
+                message = f"there is no {noun} {quoted(value)}."
+        return message, f"{hint}Valid: {listed(words)}."
 
     def wrong_form(self, value: str, pattern: str, spec: Schema, path: Path) -> tuple[str, str]:
         if pattern == schema.resolve(self.schemas, self.schemas.root["properties"]["name"])["pattern"]:
@@ -195,15 +238,18 @@ class _Explainer:
                 "and underscores, and start with a letter or digit.",
                 f"Write `{valid_name(value)}`.",
             )
-        if pattern == r"\{question\}":
+        if pattern.endswith("%$"):
+            return f"{quoted(value)} is not a share from 0% to 100%.", self.example(spec, path)
+        if place := re.fullmatch(r"\\\{(\w+)\\\}", pattern):
             return (
-                f"{quoted(value)} lacks {{question}}, which stands for the question.",
-                "Write {question} where the question is to stand.",
+                f"{quoted(value)} lacks {{{place[1]}}}, which stands for the {place[1]}.",
+                f"Write {{{place[1]}}} where the {place[1]} is to stand.",
             )
         if spec.get("writeOnly"):
             return (
-                f"what stands here does not have the form needed for {path[-1]} (it is not shown: it may be a secret).",
-                self.example(spec),
+                "what stands here is no name of a variable with a server's key (it is not shown: it may be a secret).",
+                "Such a name ends in _KEY or _TOKEN, and does not speak of SECRET, PRIVATE, ACCESS, SIGNING or SSH. "
+                + self.example(spec),
             )
         return f"{quoted(value)} does not have the form needed for {path[-1]}.", self.example(spec)
 
@@ -216,22 +262,22 @@ class _Explainer:
                 yield self.at((*path, index), message, "Delete one of them.")
             seen.append(text)
 
-    def out_of_range(self, rule: str, value: Any, limit: Any, spec: Schema) -> tuple[str, str]:
+    def out_of_range(self, rule: str, value: Any, limit: Any, example: str) -> tuple[str, str]:
         bounds = {
             "minimum": (f"must be at least {short(limit)}", f"The nearest valid value is {short(limit)}."),
             "maximum": (f"must be at most {short(limit)}", f"The nearest valid value is {short(limit)}."),
-            "exclusiveMinimum": (f"must be above {short(limit)}", self.example(spec)),
-            "exclusiveMaximum": (f"must be below {short(limit)}", self.example(spec)),
+            "exclusiveMinimum": (f"must be above {short(limit)}", example),
+            "exclusiveMaximum": (f"must be below {short(limit)}", example),
         }
         if rule in bounds:
             message, suggestion = bounds[rule]
             return f"{message}, got {short(value)}.", suggestion
         if rule in ("minLength", "minItems", "minProperties"):
-            return ("must not be empty." if limit == 1 else f"needs at least {limit} entries."), self.example(spec)
+            return ("must not be empty." if limit == 1 else f"needs at least {limit} entries."), example
         if rule in ("maxLength", "maxItems", "maxProperties"):
             unit = "characters" if rule == "maxLength" else "entries"
             return f"must have at most {limit} {unit}, and has {len(value)}.", "Shorten it."
-        return f"{got(value)} does not satisfy {rule} {short(limit)}.", self.example(spec)
+        return f"{got(value)} does not satisfy {rule} {short(limit)}.", example
 
 
 def valid_name(text: str) -> str:
@@ -263,33 +309,3 @@ def _top(value: Any) -> tuple[str, str]:
     if isinstance(number, int):
         return message, f"Write {number} without quotes for a count, or {min(number, 100)}% for a share."
     return message, f"Write {min(number, 100):g}% for a share, or {round(number)} for a count."
-
-
-@lru_cache(maxsize=4)
-def _homes_of(identity: int) -> dict[str, list[str]]:
-    schemas = _validators[identity][1]
-    homes: dict[str, list[str]] = {}
-
-    def note(properties: Schema, home: str) -> None:
-        for name, spec in properties.items():
-            homes.setdefault(name, []).append(home or "the top level")
-            inner = schema.resolve(schemas, spec)
-            if "properties" in inner and inner.get("allOf") is None:
-                note(inner["properties"], f"{home}.{name}".lstrip("."))
-
-    note(schemas.root["properties"], "")
-    benchmark = schemas.root["$defs"].get("benchmark", {})
-    note(benchmark.get("properties", {}), "evaluation.benchmarks")
-    nouns = {"quality": "quality scorer"}
-    for part, members in schemas.members.items():
-        for member, spec in members.items():
-            common = set(schemas.root["$defs"][part]["properties"])
-            own = {name: item for name, item in spec["properties"].items() if name not in common}
-            for name in own:
-                homes.setdefault(name, []).append(f"the options of the {nouns.get(part, part)} `{member}`")
-    return homes
-
-
-def _homes(schemas: Schemas) -> dict[str, list[str]]:
-    """Where in a recipe each key is known: key -> "training.lora", "the options of the selector `dmc`"."""
-    return _homes_of(id(schemas))

@@ -8,18 +8,21 @@ from typing import Any
 
 from distill_app.errors import Fault
 from distill_app.recipe import nodes
+from distill_app.recipe.allowed import Roots
 from distill_app.recipe.nodes import Node, Path
 from distill_app.recipe.paths import Place
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A completed recipe, where its values stand, the paths it names, and which paths the schema found fault with."""
+    """A completed recipe, where its values stand, the paths it names, which paths the schema found fault with, and the
+    folders that it may read from."""
 
     data: Any
     root: Node
     places: list[Place]
     faulty: list[Path]
+    roots: Roots
 
     def sound(self, *wanted: Path) -> bool:
         """True when the schema has nothing against these values, what they are in, and what is in them."""

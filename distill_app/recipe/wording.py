@@ -26,6 +26,7 @@ def kinds(types: Iterable[str]) -> str:
     names = list(types)
     if "number" in names and "integer" in names:
         names.remove("integer")
+    names.sort(key=lambda name: name == "null")
     return " or ".join(_KINDS[name] for name in names)
 
 
@@ -95,9 +96,10 @@ def as_number(text: str) -> int | float | None:
 def example(schemas: Schemas, schema: Schema) -> Any:
     """A valid value for a schema: its example, its default, or a map of its required keys' examples."""
     schema = resolve(schemas, schema)
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "default" in schema:
+    for given in schema.get("examples", []):
+        if given is not None:
+            return given
+    if schema.get("default") not in (None, {}, []):
         return schema["default"]
     for keyword in ("oneOf", "anyOf"):
         if keyword in schema:

@@ -67,7 +67,7 @@ class Scores(NamedTuple):
 
 
 def runs(root: Path, names: Sequence[str]) -> list[Operand]:
-    """The operands of `distill-app compare NAMES`: runs as `show` takes them, `RUN:base`, and `base`."""
+    """The operands of `distill-app compare NAMES`: runs as `show` takes them, bundles, `RUN:base`, and `base`."""
     return _operands(root, names, by_arm=False)
 
 
@@ -104,6 +104,11 @@ def _settings(operand: Operand) -> dict[str, Any]:
 def differing(operands: Sequence[Operand]) -> list[dict[str, Any]]:
     """Settings in which operands that have them differ: name, and the value of each operand, null where it has none."""
     settings = [_settings(operand) for operand in operands]
+    if any(str(one.get("student")).startswith("./") for one in settings):
+        # A bundle calls a student's folder by its last part: where it lies is no difference.
+        for one in settings:
+            if str(one.get("student")).startswith(("./", "/")):
+                one["student"] = f"./{Path(one['student']).name}"
     trained = [one for one, operand in zip(settings, operands, strict=True) if not operand.untrained]
     found = []
     for name in dict.fromkeys(name for one in settings for name in one):
@@ -126,27 +131,46 @@ def other_settings(operands: Sequence[Operand]) -> list[str]:
 
 
 def _operands(root: Path, names: Sequence[str], *, by_arm: bool) -> list[Operand]:
-    from distill_app.store import runs as store
-
     found: list[Operand] = []
-    groups = {result["run"]: group for group in arms.grouped(_results(root)) for result in group} if by_arm else {}
+    own = [_result_of(root, name.removesuffix(f":{BASE}")) for name in names if name != BASE]
+    here = _results(root) if by_arm else []
+    known = {result["run"] for result in here}
+    groups = {
+        result["run"]: group
+        for group in (arms.grouped([*here, *(one for one in own if one["run"] not in known)]) if by_arm else [])
+        for result in group
+    }
+    given = iter(own)
     for name in names:
         if name == BASE:
             if not found:
                 raise UsageError("`base` is the untrained student of the first run named.", "Name a run before it.")
             found.append(_operand(found[0].results, untrained=True))
             continue
-        run = store.find(root, name.removesuffix(f":{BASE}"))
-        result = run.result()
-        if result is None:
-            raise UsageError(
-                f"Run {run.id} has no result yet: it is {run.state()}.",
-                "Issue its `run` command again to go on with it.",
-            )
-        found.append(_operand(groups.get(run.id, [result]), untrained=name.endswith(f":{BASE}")))
+        result = next(given)
+        found.append(_operand(groups.get(result["run"], [result]), untrained=name.endswith(f":{BASE}")))
     if by_arm:
         _refuse_one_arm_twice(found)
     return found
+
+
+def _result_of(root: Path, name: str) -> dict[str, Any]:
+    """The result of a finished run of the workspace, or of the run in a bundle."""
+    from distill_app.reproduce import opened
+    from distill_app.store import runs as store
+
+    if opened.is_bundle(name):
+        found = opened.bundle(name).result
+        assert found is not None
+        return found
+    run = store.find(root, name)
+    result = run.result()
+    if result is None:
+        raise UsageError(
+            " ".join([f"Run {run.id} has no result yet: it is {run.state()}.", *run.damage()]),
+            "Issue its `run` command again to go on with it.",
+        )
+    return result
 
 
 def _refuse_one_arm_twice(operands: Sequence[Operand]) -> None:
@@ -171,4 +195,4 @@ def _operand(group: Sequence[Mapping[str, Any]], *, untrained: bool = False) -> 
 def _results(root: Path) -> list[dict[str, Any]]:
     from distill_app.store import runs as store
 
-    return [result for run in store.all_runs(root) if (result := run.result())]
+    return store.results(root, lambda _: None)

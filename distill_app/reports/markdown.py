@@ -61,20 +61,20 @@ def render(
         escape(description) if description else "",
         _what(result, student, teachers),
         "## Scores",
-        _scores(result),
+        scores(result),
         *(f"![{escape(figure.alt)}]({figure.file})" for figure in figures),
         "## Selection",
         *_selection(result["selection"]),
         "## Counts",
-        "\n".join(_nested(result["counts"])) or "None were recorded.",
+        "\n".join(nested(result["counts"])) or "None were recorded.",
         "## Example answers",
         "\n\n".join(_example(example) for example in examples) or "None were given.",
         "## Settings",
-        "\n".join(_nested(result["settings"])) or "None were recorded.",
+        "\n".join(nested(result["settings"])) or "None were recorded.",
         "## Time by stage",
         _timings(result["timings"]),
         "## To keep in mind",
-        "\n".join(f"- {escape(note)}" for note in _caveats(result, teachers)),
+        "\n".join(f"- {escape(note)}" for note in caveats(result, teachers)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -98,7 +98,8 @@ def _what(result: Mapping[str, Any], student: str, teachers: Sequence[Teacher]) 
     return "\n".join(lines)
 
 
-def _scores(result: Mapping[str, Any]) -> str:
+def scores(result: Mapping[str, Any]) -> str:
+    """The scores of a `result.json` before and after, with their intervals, as a table with what to know of it."""
     if not result["rows"]:
         return "Nothing was measured."
     said = [
@@ -147,8 +148,8 @@ def _selection(selection: Mapping[str, Any]) -> list[str]:
         lines.append(f"- Signals read: {escape(', '.join(selection['reads']))}")
     if selection["capability"] is not None:
         lines += ["- Capability of the student (every definition of it is inferred):"]
-        lines += _nested(selection["capability"], 1)
-    sections = ["\n".join([*lines, *_nested(single)])]
+        lines += nested(selection["capability"], 1)
+    sections = ["\n".join([*lines, *nested(single)])]
     for name, value in facts.items():
         if _is_table(value):
             sections.append(f"{escape(name)}:\n\n{_table(value)}")
@@ -185,12 +186,13 @@ def _figure(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def _nested(values: Mapping[str, Any], depth: int = 0) -> list[str]:
+def nested(values: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """Figures by name, nested as they are, as lines of a Markdown list."""
     lines = []
     for name, value in values.items():
         head = f"{'  ' * depth}- {escape(name)}"
         if isinstance(value, Mapping):
-            lines += [f"{head}:", *_nested(value, depth + 1)] if value else [f"{head}: none"]
+            lines += [f"{head}:", *nested(value, depth + 1)] if value else [f"{head}: none"]
         elif isinstance(value, list | tuple):
             lines.append(f"{head}: {', '.join(map(_figure, value)) or 'none'}")
         else:
@@ -225,7 +227,8 @@ def _short(text: str, limit: int = 600) -> str:
     return text if len(text) <= limit else f"{text[:limit]} [{len(text) - limit:,} more characters]"
 
 
-def _caveats(result: Mapping[str, Any], teachers: Sequence[Teacher]) -> list[str]:
+def caveats(result: Mapping[str, Any], teachers: Sequence[Teacher]) -> list[str]:
+    """What a reader of the scores must know, a sentence or two each."""
     notes = [
         "Intervals are over problems of this benchmark: they do not cover another training seed or other problems.",
         *result["notes"],

@@ -67,7 +67,8 @@ class Result(TypedDict):
 
     `label` is what a person reads instead of `selector`. `arm` is shared by runs that differ in seed alone, `setting`
     by runs that differ in seed and selector alone. `selection` holds `selection.json` and the epochs of a dynamic one.
-    `agreement` is what the check of the trained student through vLLM found, null where it was not made.
+    `agreement` is what the check of the trained student through vLLM found, null where it was not made. `run` and
+    `memory` (see `reports.memory`) are filled in beside the run.
     """
 
     version: int
@@ -86,6 +87,7 @@ class Result(TypedDict):
     agreement: dict[str, Any] | None
     counts: dict[str, Any]
     timings: dict[str, float]
+    memory: list[dict[str, Any]]
     settings: dict[str, Any]
     notes: list[str]
 
@@ -166,6 +168,7 @@ def build(
         "agreement": None if agreement is None else dict(agreement),
         "counts": dict(counts),
         "timings": dict(timings),
+        "memory": [],
         "settings": dict(settings),
         "notes": [*notes, *_remarks(after)],
     }

@@ -9,9 +9,10 @@ from distill_app.store.runs import Run, all_runs, read_events
 
 
 def summaries(root: Path) -> list[dict[str, Any]]:
-    """`{run, recipe, label, selector, selector_label, seed, state, started, seconds}` for every run, oldest first.
+    """`{run, recipe, label, selector, selector_label, seed, state, started, seconds, damage}` for every run.
 
-    `started` is seconds since 1970 of the first event, `seconds` the time spent in finished stages.
+    They are ordered oldest first. `started` is seconds since 1970 of the first event, `seconds` the time spent in finished stages, `damage` what is
+    wrong with the run's files.
     """
     return [summary(run) for run in all_runs(root)]
 
@@ -30,6 +31,7 @@ def summary(run: Run) -> dict[str, Any]:
         "state": run.state(),
         "started": events[0]["time"] if events else None,
         "seconds": round(sum(e["seconds"] for e in events if e["type"] == "stage_finished"), 1),
+        "damage": run.damage(),
     }
 
 
@@ -89,6 +91,7 @@ def as_text(found: list[dict[str, Any]]) -> str:
             f"{entry['run']:<22}  {entry['state']:<11}  {selector:<{width}} {entry['seed']!s:>5}  "
             f"{entry['seconds']:>6.0f} s  {entry['recipe'] or '?'}{label}"
         )
+    lines += [f"Run {entry['run']}: {sentence}" for entry in found for sentence in entry["damage"]]
     return "\n".join(lines)
 
 

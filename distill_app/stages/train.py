@@ -22,6 +22,7 @@ from distill_app.students.load import load_tokenizer
 from distill_app.students.locate import fetch, locate
 from distill_app.students.scoring import start_token
 from distill_app.students.template import ChatTemplate
+from distill_app.training import checkpoints
 from distill_app.training import rows as training_rows
 from distill_app.training.reselect import Live, Reselection
 from distill_app.training.trainer import train
@@ -76,7 +77,8 @@ def run(stage: Context) -> Summary:
         seed=stage.options["seed"],
         device=device,
         train_rows=stage.runtime.train_rows,
-        checkpoint_steps=stage.runtime.checkpoint_steps,
+        checkpoints_every=checkpoints.Every(stage.runtime.checkpoint_steps, 60 * stage.runtime.checkpoint_minutes),
+        gradient_checkpointing=stage.runtime.gradient_checkpointing,
         emit=emit,
         base_name=stage.local["model"],
         reselect=reselection,

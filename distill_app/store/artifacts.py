@@ -3,22 +3,28 @@
 artifacts/<kind>/<fingerprint>/            finished: data and manifest.json
 artifacts/<kind>/<fingerprint>.partial/    at work, or left by an attempt that died: resumed
 artifacts/<kind>/<fingerprint>.damaged-N/  a finished one whose data no longer matches its manifest
+
+A manifest carries the hash of every file of the artifact, and since format 2 a seal: the hash of all it says itself.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from distill_app.store.files import locked, sha256, write_json
+from distill_app.store.files import is_aside, locked, sha256, write_json
 
 WORK = "work"
+FORMAT = 2
+"""Of manifests. Those of format 1 have neither format nor seal, and are taken as they are."""
 State = Literal["cached", "partial", "to_run"]
 
 
@@ -73,13 +79,14 @@ class Store:
         if not folder.is_dir():
             return None
         manifest = self.manifest(kind, fingerprint)
-        fault = _fault(folder, manifest)
-        if fault is None and manifest is not None:
+        what = fault(folder, manifest)
+        if what is None and manifest is not None:
+            shutil.rmtree(folder / WORK, ignore_errors=True)  # there where a kill came right after the renaming
             return Artifact(folder, manifest)
-        count = len(list(folder.parent.glob(f"{folder.name}.damaged-*")))
-        aside = folder.with_name(f"{folder.name}.damaged-{count + 1}")
+        names = (folder.with_name(f"{folder.name}.damaged-{number}") for number in itertools.count(1))
+        aside = next(path for path in names if not path.exists())
         os.replace(folder, aside)
-        damaged(f"{fault}; set aside as {aside.name}, made again")
+        damaged(f"{what}; set aside as {aside.name}, made again")
         return None
 
     def finish(self, kind: str, fingerprint: str, manifest: dict[str, Any]) -> Artifact:
@@ -92,7 +99,10 @@ class Store:
         files = {}
         work = partial / WORK
         for path in sorted(item for item in partial.rglob("*") if item.is_file()):
-            if path.is_relative_to(work) or path.name == "manifest.json":
+            if path.is_relative_to(work) or path == partial / "manifest.json":
+                continue
+            if is_aside(path):  # half written by an attempt that was killed
+                path.unlink()
                 continue
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -100,7 +110,8 @@ class Store:
                 "sha256": sha256(path),
                 "bytes": path.stat().st_size,
             }
-        manifest = {**manifest, "files": files}
+        manifest = json.loads(json.dumps({**manifest, "files": files, "format": FORMAT}))
+        manifest["seal"] = _seal(manifest)
         write_json(partial / "manifest.json", manifest)
         folder = self.folder(kind, fingerprint)
         os.replace(partial, folder)
@@ -113,18 +124,32 @@ class Store:
         return locked(self.root / "locks" / f"{kind}-{fingerprint}", waiting)
 
 
-def _fault(folder: Path, manifest: dict[str, Any] | None) -> str | None:
-    if manifest is None or not isinstance(manifest.get("files"), dict):
+def fault(folder: Path, manifest: dict[str, Any] | None) -> str | None:
+    """What is wrong with the finished artifact in `folder`, every file's hash checked; None where nothing is."""
+    if manifest is None:
         return "its manifest.json is missing or cannot be read"
-    for name, expected in manifest["files"].items():
+    sealed = "seal" in manifest or "format" in manifest
+    if sealed and manifest.get("seal") != _seal(manifest):
+        return "its manifest.json differs from its seal"
+    try:
+        files = [(name, entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()]
+    except (KeyError, TypeError, AttributeError):
+        return "its manifest.json lists no files"
+    for name, length, digest in files:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if path.stat().st_size != expected["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, its manifest says {expected['bytes']}"
-        if sha256(path) != expected["sha256"]:
+        if path.stat().st_size != length:
+            return f"{name} has {path.stat().st_size} bytes, its manifest says {length}"
+        if sha256(path) != digest:
             return f"{name} differs from its hash in the manifest"
     return None
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a manifest says beside the seal itself."""
+    said = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

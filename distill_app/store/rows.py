@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import types
 import typing
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from distill_app.errors import StageError
 from distill_app.recipe.model import build
-from distill_app.store.files import cut_torn_line
+from distill_app.store.files import append_whole, cut_torn_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+_CHECKED = re.compile(rb'(\{.*), "crc": "([0-9a-f]{8})"\}', re.DOTALL)
 
 
 def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
@@ -36,10 +40,20 @@ def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
 
 
 def read(path: Path, kind: type[T]) -> list[T]:
-    """The rows of a Parquet file written by `write`, as instances of `kind`, in the file's order."""
+    """The rows of a Parquet file written by `write`, as instances of `kind`, in the file's order.
+
+    `StageError` where the file is missing or damaged. (A run looks at hashes first; this is for whoever reads without
+    one, and cannot notice what leaves the file readable.)
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return [build(kind, row) for row in pq.read_table(path).to_pylist()]
+    try:
+        plain = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        what = "is damaged" if path.exists() else "is missing"
+        raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error
+    return [build(kind, row) for row in plain]
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -66,22 +80,74 @@ class RowLog(Generic[T]):
     """Finished rows of a stage still at work: one JSON line each, appended and synced batch by batch.
 
     Opening it reads what an earlier attempt left. A last line without its newline was being written when that
-    attempt died: it is cut off, and its row is made again. Every other line is whole.
+    attempt died: it is cut off, and its row is made again. Every other line is whole, and carries a checksum to
+    prove it; one that is not is `mend`'s to find, before the log is opened. Here it is a `StageError`.
     """
 
     def __init__(self, path: Path, kind: type[T]) -> None:
         self.path = path
-        self.rows: list[T] = [build(kind, json.loads(line)) for line in cut_torn_line(path).splitlines()]
-        self._file = path.open("ab")
+        self.rows: list[T] = []
+        for number, line in enumerate(cut_torn_line(path).splitlines(), 1):
+            try:
+                self.rows.append(build(kind, _values(line)))
+            except (ValueError, TypeError) as error:
+                raise StageError(
+                    f"Line {number} of {path} is no finished row ({error}).",
+                    "Remove that file: its rows are made again.",
+                ) from error
+        self._file = path.open("ab", buffering=0)
 
     def append(self, rows: Iterable[T]) -> None:
         """Add finished rows; when this returns they survive a crash of the process and of the machine."""
         new = list(rows)
-        lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) for row in new)  # type: ignore[call-overload]
-        self._file.write("".join(line + "\n" for line in lines).encode())
-        self._file.flush()
+        append_whole(self._file, b"".join(_line(dataclasses.asdict(row)) for row in new))  # type: ignore[call-overload]
         os.fsync(self._file.fileno())
         self.rows.extend(new)
 
     def close(self) -> None:
         self._file.close()
+
+
+def mend(path: Path) -> str | None:
+    """Take the lines out of a row log that are damaged, so that their rows are made again.
+
+    Returns what was wrong, for the person to read, or None where nothing was. A torn last line is no damage.
+    """
+    lines = cut_torn_line(path).splitlines(keepends=True)
+    bad = {number for number, line in enumerate(lines, 1) if not _is_whole(line)}
+    if not bad:
+        return None
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.write_bytes(b"".join(line for number, line in enumerate(lines, 1) if number not in bad))
+    os.replace(aside, path)
+    shown = ", ".join(map(str, sorted(bad)[:5])) + (", ..." if len(bad) > 5 else "")
+    return (
+        f"{len(bad)} of the {len(lines)} finished rows in {path.name} cannot be read (line {shown}); "
+        "taken out, made again"
+    )
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON whose last key is the checksum of all before it."""
+    text = json.dumps(row, ensure_ascii=False).encode()
+    return b'%s, "crc": "%08x"}\n' % (text[:-1], zlib.crc32(text))
+
+
+def _values(line: bytes) -> dict[str, Any]:
+    """What a line says, its checksum checked: else `ValueError`."""
+    found = _CHECKED.fullmatch(line.rstrip(b"\n"))
+    if found is None:
+        raise ValueError("it has no checksum")
+    text = found[1] + b"}"
+    if zlib.crc32(text) != int(found[2], 16):
+        raise ValueError("it differs from its checksum")
+    values: dict[str, Any] = json.loads(text)
+    return values
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        _values(line)
+    except ValueError:
+        return False
+    return True

@@ -4,6 +4,9 @@ runs/<id>/recipe.yaml    as given      resolved.yaml  every value explicit
           lock.json      fingerprints of the stages, package versions
           events.jsonl   one line an event, `seq` rising by one; a run has one writer at a time
           result.json    the leaderboard rows (written last)        report.md, *.png, out.log
+runs/.<id>.new/          one that is being made: renamed once what was asked is written down
+
+What is damaged is passed over where a run is read, and named by `Run.damage`.
 """
 
 from __future__ import annotations
@@ -13,31 +16,43 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from distill_app.errors import UsageError
-from distill_app.store.files import cut_torn_line, is_locked, write_json
+from distill_app.store.files import append_whole, cut_torn_line, is_locked, write_atomic, write_json
 
 RunState = Literal["finished", "failed", "interrupted", "running", "lost"]
 RUN_ID = re.compile(r"^\d{8}-\d{6}-[0-9a-f]{6}$")
 
 
+_NUMBER = (int, float)
+_NEEDED: dict[str, dict[str, Any]] = {
+    "run_failed": {"message": str, "hint": str},
+    "stage_finished": {"stage": str, "seconds": _NUMBER},
+    "stage_cached": {"stage": str},
+    "stage_started": {"stage": str},
+}
+"""What those who read a run's events take from them, beside `type` and `time`."""
+
+
 class EventLog:
-    """The append-only log of one run. Opening it cuts off a last line that a crash left half written."""
+    """The append-only log of one run. Opening it cuts off a last line that a crash left half written.
+
+    A full disk takes an event whole or not at all.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seq = cut_torn_line(path).count(b"\n")
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
 
     def append(self, event: dict[str, Any]) -> dict[str, Any]:
         """Stamp an event with `seq` and `time` (seconds since 1970) and write it; returns the stamped event."""
         stamped = {"seq": self._seq, "time": round(time.time(), 3), **event}
-        self._file.write((json.dumps(stamped, ensure_ascii=False) + "\n").encode())
-        self._file.flush()
+        append_whole(self._file, (json.dumps(stamped, ensure_ascii=False) + "\n").encode())
         self._seq += 1
         return stamped
 
@@ -46,12 +61,28 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole events of a log, also while another process is still writing it."""
+    """The whole events of a log, also while another process is still writing it. Damaged lines are passed over."""
+    return (event for event in _events(path) if event is not None)
+
+
+def _events(path: Path) -> Iterator[dict[str, Any] | None]:
+    """What each whole line says; None for one that is no event."""
     if not path.exists():
         return
     raw = path.read_bytes()
-    for line in raw[: raw.rfind(b"\n") + 1].splitlines():
-        yield json.loads(line)
+    for line in raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1]:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        yield event if _is_event(event) else None
+
+
+def _is_event(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        return False
+    needed = {"time": _NUMBER, **_NEEDED.get(value["type"], {})}
+    return all(isinstance(value.get(key), kind) for key, kind in needed.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +104,18 @@ class Run:
         return self.folder / "events.jsonl"
 
     def lock_record(self) -> dict[str, Any]:
-        """What lock.json says; empty for a run that died before it was written."""
+        """What lock.json says; empty where it is missing or damaged."""
         return _read_json(self.folder / "lock.json") or {}
 
     def result(self) -> dict[str, Any] | None:
-        """What result.json says; None until the run has finished."""
+        """What result.json says; None until the run has finished, and where the file is damaged."""
         return _read_json(self.folder / "result.json")
 
     def state(self) -> RunState:
         """Derived, never stored: running while its lock is held; else what its last ending event says; else lost."""
         if is_locked(self.lock_path):
             return "running"
-        if (self.folder / "result.json").exists():
+        if self.result() is not None:
             return "finished"
         last = None
         for event in read_events(self.events_path):
@@ -92,21 +123,64 @@ class Run:
                 last = event["type"]
         return {"run_failed": "failed", "run_interrupted": "interrupted"}.get(last or "", "lost")  # type: ignore[return-value]
 
+    def lock_trouble(self) -> str | None:
+        """What is wrong with lock.json, without which no command can be told to be this run's."""
+        if self.lock_record():
+            return None
+        what = "is damaged" if (self.folder / "lock.json").exists() else "is missing"
+        return f"lock.json {what}; its recipe, issued again, makes a new run of the same artifacts."
+
+    def damage(self) -> list[str]:
+        """What is missing or damaged in the run's folder, a sentence each, with what to do about it."""
+        found = []
+        for name in ("recipe.yaml", "resolved.yaml"):
+            if not (self.folder / name).is_file():
+                found.append(f"{name} is missing; issuing its recipe again writes it.")
+        if trouble := self.lock_trouble():
+            found.append(trouble)
+        if self.result() is None and (self.folder / "result.json").exists():
+            found.append("result.json is damaged; issuing its recipe again writes it.")
+        bad = [number for number, event in enumerate(_events(self.events_path), 1) if event is None]
+        if bad:
+            shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+            found.append(f"events.jsonl has damaged lines ({shown}); they are passed over.")
+        return found
+
 
 def create(root: Path, recipe_text: str, resolved_text: str, lock_record: dict[str, Any]) -> Run:
-    """Make the folder of a new run and write down what was asked."""
+    """Make the folder of a new run and write down what was asked: all of it or, where a crash comes, no run."""
+    base = root / "runs"
+    base.mkdir(parents=True, exist_ok=True)
     while True:
         run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        folder = root / "runs" / run_id
-        try:
-            folder.mkdir(parents=True)
+        if not (base / run_id).exists():
             break
-        except FileExistsError:
-            continue
-    (folder / "recipe.yaml").write_bytes(recipe_text.encode())
-    (folder / "resolved.yaml").write_text(resolved_text, encoding="utf-8")
-    write_json(folder / "lock.json", {"run": run_id, **lock_record})
-    return Run(folder)
+    made = base / f".{run_id}.new"
+    made.mkdir()
+    (made / "recipe.yaml").write_bytes(recipe_text.encode())
+    (made / "resolved.yaml").write_text(resolved_text, encoding="utf-8")
+    write_json(made / "lock.json", {"run": run_id, **lock_record})
+    os.replace(made, base / run_id)
+    return Run(base / run_id)
+
+
+def restore(run: Run, recipe_text: str, resolved_text: str) -> None:
+    """Write down again what was asked, where that has gone missing from the folder of a run that is gone on with."""
+    for name, text in (("recipe.yaml", recipe_text), ("resolved.yaml", resolved_text)):
+        if not (run.folder / name).is_file():
+            write_atomic(run.folder / name, text)
+
+
+def results(root: Path, damaged: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The result of every finished run, oldest first; `damaged` is told of each that is there and cannot be read."""
+    found = []
+    for run in all_runs(root):
+        result = run.result()
+        if result is not None:
+            found.append(result)
+        elif (run.folder / "result.json").exists():
+            damaged(f"Run {run.id}: result.json is damaged and left out; issuing its recipe again writes it.")
+    return found
 
 
 def all_runs(root: Path) -> list[Run]:

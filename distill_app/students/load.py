@@ -20,7 +20,7 @@ def load_tokenizer(folder: Path) -> Any:
     quiet.libraries()
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def load(
@@ -46,7 +46,12 @@ def load(
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[device.dtype]
     first = torch.float32 if adapter is not None and merge else dtype
     model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=first, attn_implementation=attention, local_files_only=True
+        folder,
+        dtype=first,
+        attn_implementation=attention,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
     )
     if adapter is not None:
         model = _with_adapter(model, adapter, merge)

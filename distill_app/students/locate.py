@@ -21,7 +21,7 @@ from typing import Any
 from distill_app import resources
 from distill_app.errors import StageError, UsageError
 from distill_app.store.files import write_json
-from distill_app.students import builtin, hub
+from distill_app.students import builtin, hub, own_code
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _ADAPTER = "adapter_config.json"
@@ -70,6 +70,8 @@ def locate(model: str, revision: str | None) -> Located:
         return Located(model, entry.content_id, folder, entry.parameters, hub=False)
     folder = Path(model).expanduser()
     if folder.is_dir():
+        if refusal := own_code.refusal(folder):
+            raise UsageError(*refusal)
         if lack := lacks(folder):
             raise UsageError(f"The model folder {folder} {lack}.", _lack_hint(folder))
         return Located(model, folder_id(folder), folder.resolve(), _parameters(folder), hub=False)
@@ -94,10 +96,10 @@ def fetch(located: Located, say: Callable[[str], None]) -> Path:
     """
     if located.model.startswith(builtin.PREFIX):
         return builtin.materialise(located.model, say)
-    if located.folder is not None:
-        return located.folder
-    folder = hub.download(located.model, str(located.commit), located.parameters, say)
-    if lack := lacks(folder):
+    folder = located.folder or hub.download(located.model, str(located.commit), located.parameters, say)
+    if located.hub and (refusal := own_code.refusal(folder, hub=True)):
+        raise StageError(*refusal)
+    if located.folder is None and (lack := lacks(folder)):
         raise StageError(f"What the hub gave for {located.model} {lack}.", "Choose a model with safetensors weights.")
     return folder
 
@@ -182,7 +184,7 @@ def _parameters(folder: Path) -> int:
 def _hash(file: Path, known: Mapping[str, list[Any]], fresh: dict[str, list[Any]]) -> str:
     stat = file.stat()
     entry = known.get(str(file))
-    if entry is not None and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
+    if isinstance(entry, list) and len(entry) == 3 and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
         return str(entry[2])
     with file.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -198,10 +200,10 @@ def _hashes_file() -> Path:
 
 def _read_hashes() -> dict[str, list[Any]]:
     try:
-        hashes: dict[str, list[Any]] = json.loads(_hashes_file().read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        hashes = json.loads(_hashes_file().read_text())
+    except (FileNotFoundError, ValueError):
         return {}
-    return hashes
+    return hashes if isinstance(hashes, dict) else {}  # damaged: the files are hashed again
 
 
 def _write_hashes(hashes: Mapping[str, list[Any]]) -> None:

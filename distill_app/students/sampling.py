@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.records import Completion
 from distill_app.students import attention
@@ -64,8 +65,9 @@ def sample(
     with attention.grouped(model):
         for batch in _batches(requests, rows):
             if any(request.id not in done for request in batch):
-                finished = Decoder(model, batch, settings, grammars).run(watch.step)
-                yield [_completion(row, tokenizer) for row in finished if row.request.id not in done]
+                with stopping.held():
+                    finished = Decoder(model, batch, settings, grammars).run(watch.step)
+                    yield [_completion(row, tokenizer) for row in finished if row.request.id not in done]
 
 
 def _check_context(model: Any, requests: Sequence[SamplingRequest], max_tokens: int) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.students import backbone, packing
 from distill_app.students.packing import ScoreRequest
@@ -104,17 +105,18 @@ def score(
     for pack in packing.packs(made, pack_tokens, alone):
         if all(row.id in done for row in pack):
             continue
-        with _evaluating(model, base):
-            if packed is None:
-                # Of all rows, so that a resumed call takes the same way.
-                packed = backbone.can_pack(base, made, start_id)
-            scores = _score_pack(base, pack, start_id if alone else None, pack_tokens, packed)
-        scores = [one for one in scores if one.id not in done]
-        rows, tokens = rows + len(scores), tokens + sum(one.tokens for one in scores)
-        if progress is not None and time.monotonic() - told >= _PROGRESS_SECONDS:
-            told = time.monotonic()
-            progress(rows, tokens)
-        yield scores
+        with stopping.held():
+            with _evaluating(model, base):
+                if packed is None:
+                    # Of all rows, so that a resumed call takes the same way.
+                    packed = backbone.can_pack(base, made, start_id)
+                scores = _score_pack(base, pack, start_id if alone else None, pack_tokens, packed)
+            scores = [one for one in scores if one.id not in done]
+            rows, tokens = rows + len(scores), tokens + sum(one.tokens for one in scores)
+            if progress is not None and time.monotonic() - told >= _PROGRESS_SECONDS:
+                told = time.monotonic()
+                progress(rows, tokens)
+            yield scores
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distill_app.errors import StageError
+from distill_app.errors import MemoryStageError, StageError
 
 _KEPT = "Finished rows are kept: issue the command again to go on."
+_RAN_OUT = "Memory ran out in vLLM."
 
 _FAULTS = (
     (
@@ -22,7 +23,7 @@ _FAULTS = (
     ),
     (
         ("CUDA out of memory", "OutOfMemoryError", "can't allocate memory", "Cannot allocate memory"),
-        "Memory ran out in vLLM.",
+        _RAN_OUT,
         "Lower runtime.vllm.max_num_seqs or {less}, or spread the model over more GPUs with"
         " runtime.vllm.tensor_parallel. " + _KEPT,
     ),
@@ -72,7 +73,7 @@ def explain(kind: str, text: str, config: Mapping[str, Any]) -> StageError:
     engine's configuration (`context`, `tensor_parallel`, `cpu`). The last line of vLLM's own text is always told.
     """
     if text == "exit -9":
-        return StageError("A process of vLLM was killed from outside, most likely because memory ran out.", _KEPT)
+        return MemoryStageError("A process of vLLM was killed from outside, most likely because memory ran out.", _KEPT)
     if text.startswith("exit "):
         return StageError(
             f"A process of vLLM ended without a word ({text}).", f"The run's out.log may say why. {_KEPT}"
@@ -86,5 +87,6 @@ def explain(kind: str, text: str, config: Mapping[str, Any]) -> StageError:
     first = text.strip().splitlines()[0][:300]
     for parts, message, hint in _FAULTS:
         if any(part.casefold() in f"{kind} {text}".casefold() for part in parts):
-            return StageError(f"{message.format(**names)} ({kind}: {first})", hint.format(**names))
+            error = MemoryStageError if message == _RAN_OUT else StageError
+            return error(f"{message.format(**names)} ({kind}: {first})", hint.format(**names))
     return StageError(f"vLLM failed: {kind}: {first}", f"The run's out.log has the whole story. {_KEPT}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill_app import stopping
 from distill_app.students.vllm_faults import explain
 
 WINDOW = 2
@@ -71,14 +72,15 @@ class Replicas:
         """Have the asks answered (each holds `samples`, the rows it is for); yields news about once a second or sooner.
 
         `StageError` where a replica fails, after what others finished was yielded. If the caller stops listening
-        midway, or on an error, all replicas are ended: they hold rows that nobody waits for.
+        midway, or on an error, all replicas are ended: they hold rows that nobody waits for. Asked to stop, they are
+        given nothing more, and what is at work in them is finished.
         """
         waiting = deque(enumerate(asks))
         whole = False
         try:
-            with self._selector() as selector:
-                while waiting or any(replica.open for replica in self._team):
-                    while waiting:
+            with stopping.held(), self._selector() as selector:
+                while (waiting and not stopping.asked()) or any(replica.open for replica in self._team):
+                    while waiting and not stopping.asked():
                         replica = min(self._team, key=lambda replica: replica.open)
                         if replica.open >= WINDOW * replica.seqs:
                             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from distill_app import thinking
@@ -111,27 +112,32 @@ def whole(reasoning: str, content: str, *, cut: bool) -> str:
     return f"{thinking.OPEN}\n{reasoning.strip(chr(10))}\n{thinking.CLOSE}\n\n{content.lstrip(chr(10))}"
 
 
-def instead(body: str) -> tuple[int | None, str]:
-    """What a body is that is no chat completion, and the status that it names where it is an error sent as a 200."""
+def instead(body: str, clean: Callable[[str], str]) -> tuple[int | None, str]:
+    """What a body is that is no chat completion, and the status that it names where it is an error sent as a 200.
+
+    `clean` takes out of the server's words what must not be shown, before they are cut.
+    """
     answer = _json(body)
     if not isinstance(answer, dict):
-        return None, f"no JSON object: {body[:80]!r}"
+        return None, f"no JSON object: {clean(body)[:80]!r}"
     error = answer.get("error")
     if not error:
-        return None, f"no choices: {body[:80]!r}"
+        return None, f"no choices: {clean(body)[:80]!r}"
     code = error.get("code") if isinstance(error, dict) else None
-    return (code if isinstance(code, int) and 400 <= code < 600 else None), said_by(body)
+    return (code if isinstance(code, int) and 400 <= code < 600 else None), said_by(body, clean)
 
 
-def said_by(body: str) -> str:
-    """What a server's error body says, in its own words: its code where that is a word, then its message."""
+def said_by(body: str, clean: Callable[[str], str]) -> str:
+    """What a server's error body says, in its own words: its code where that is a word, then its message. `clean` is
+    as for `instead`.
+    """
     inner = _json(body)
     code = ""
     while isinstance(inner, dict):
         code = f"{inner['code']}: " if isinstance(inner.get("code"), str) else code
         inner = next((inner[key] for key in ("error", "message", "detail", "msg") if inner.get(key)), str(inner))
-    said = " ".join((body if inner is None else str(inner)).split())
-    return _whole_characters(code + said[:300]) or "no word about it"
+    said = " ".join(clean(body if inner is None else str(inner)).split())
+    return _whole_characters(clean(code)[:100] + said[:300]) or "no word about it"
 
 
 def _json(body: str) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.records import Completion, Request
 from distill_app.teachers._openai_answer import prompt_bytes
@@ -62,7 +63,9 @@ class Asking:
         await self._server.close()
 
     def _fill(self) -> None:
-        """Send on, as far as concurrency and `max_cost` allow."""
+        """Send on, as far as concurrency and `max_cost` allow, until Ctrl-C."""
+        if stopping.asked():
+            self._end(KeyboardInterrupt())
         while self.error is None and len(self._open) < self._options.concurrency:
             request = self._next or next(self._todo, None)
             if request is None:

@@ -1,9 +1,10 @@
-"""The key of a server: out of the environment, and nowhere else."""
+"""The key of a server: out of the environment, to the server, and nowhere else."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from distill_app.errors import StageError
 
@@ -29,3 +30,10 @@ def key_of(options: Options) -> str | None:
             f"Set {name} again.",
         )
     return key
+
+
+def without_key(text: str, key: str | None) -> str:
+    """`text` with three asterisks for the key, as it stands or as in an address, wherever it is quoted."""
+    if not key:
+        return text
+    return text.replace(key, "***").replace(quote(key, safe=""), "***")

@@ -12,13 +12,13 @@ import difflib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from distill_app.errors import StageError
 from distill_app.records import Completion, Request
 from distill_app.teachers import _openai_answer as answers
-from distill_app.teachers._openai_key import key_of
+from distill_app.teachers._openai_key import key_of, without_key
 from distill_app.teachers._openai_pace import LONGEST_PAUSE_SECONDS, Pace, pause_asked, used_up
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Refused(Exception):
 
 
 class Server:
-    """Asks. Nothing that leaves it (answers aside) holds the key."""
+    """Asks. Nothing that leaves it, to be shown or written down, holds the key."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         import openai
@@ -74,6 +74,8 @@ class Server:
             # Written out, so that no Authorization of the package's own environment variables goes to this server.
             default_headers={"Authorization": f"Bearer {self._key or 'none'}"},
             max_retries=0,
+            # A redirection would take the prompts to an address that nobody wrote down.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
             timeout=openai.Timeout(options.timeout_seconds, connect=min(CONNECT_SECONDS, options.timeout_seconds)),
         )
         self._pace = Pace(say)
@@ -156,7 +158,7 @@ class Server:
             raise self._unconnected(error) from None
         except openai.APIStatusError as error:
             raise await self._status(
-                error.status_code, answers.said_by(self._scrub(error.response.text)), error.response.headers
+                error.status_code, answers.said_by(error.response.text, self._scrub), error.response.headers
             ) from None
         finally:
             self._sending.discard(task)
@@ -164,9 +166,9 @@ class Server:
         if pause is not None:
             self._pace.hold(min(pause, LONGEST_PAUSE_SECONDS))
         try:
-            return answers.read(request, self._options, raw.text)
+            return self._clean(answers.read(request, self._options, raw.text))
         except answers.NotAnAnswer:
-            status, what = answers.instead(self._scrub(raw.text))
+            status, what = answers.instead(raw.text, self._scrub)
         if status is not None:
             raise await self._status(status, what, raw.headers)
         raise _Failed(f"the answer is no chat completion ({what})", "fault")
@@ -196,6 +198,13 @@ class Server:
         if status == 404:
             self.closing = True
             return await self._unknown(said)
+        if 300 <= status < 400:
+            return self._end(
+                f"{options.base_url} sends its callers to another address ({status}: "
+                f"{headers.get('location', 'it does not say which')[:200]}), and nothing is sent where the recipe does "
+                "not say.",
+                f"If you trust that address, write it as base_url. {KEPT}",
+            )
         if status in _AGAIN or status >= 500:
             return _Failed(f"{status}, {said}", "limit" if status == 429 else "fault", pause_asked(headers))
         return _Refused(f"{status}, {said}")
@@ -275,7 +284,16 @@ class Server:
 
     def _scrub(self, text: str) -> str:
         """`text` without the key: servers like to quote it."""
-        return text.replace(self._key, "***") if self._key else text
+        return without_key(text, self._key)
+
+    def _clean(self, completion: Completion) -> Completion:
+        """An answer without the key: what a server sends back is written down."""
+        return replace(
+            completion,
+            text=self._scrub(completion.text),
+            finish_reason=self._scrub(completion.finish_reason),
+            note=None if completion.note is None else self._scrub(completion.note),
+        )
 
 
 def _missing(request: Request, note: str) -> Completion:

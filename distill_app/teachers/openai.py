@@ -10,12 +10,14 @@ answer, so that a trace is whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.records import Completion, Problem, Request
 
@@ -28,6 +30,7 @@ LOCAL = frozenset({"base_url", "api_key_env", "concurrency", "timeout_seconds", 
 _OWN = frozenset(
     {"model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "response_format"}
 )
+_SECRET = re.compile(r"api.?key|secret|password|authorization|bearer|credential", re.IGNORECASE)
 _UNFIT = frozenset({"n", "stream", "stream_options", "best_of"})
 
 
@@ -112,7 +115,15 @@ def check(options: Options) -> list[Trouble]:
             )
         )
     for key in options.extra:
-        if key in _OWN:
+        if _SECRET.search(key):
+            found.append(
+                Trouble(
+                    f"extra.{key}",
+                    "this looks like a secret, and extra is written into every record of the run.",
+                    "Name the environment variable that holds the key in api_key_env.",
+                )
+            )
+        elif key in _OWN:
             found.append(Trouble(f"extra.{key}", f"{key} is set by an option of its own.", "Take it out of extra."))
         elif key in _UNFIT:
             found.append(
@@ -147,10 +158,10 @@ def complete(
     """Answer every request whose id is not in `done`, in batches of what has finished since the last.
 
     `finished` are the rows that earlier attempts made: their tokens count against `max_cost`, and are in the line that
-    `say` hears now and then. `progress` gets answers and tokens so far, of this call. Closing the iterator, or Ctrl-C,
-    ends every request that is under way. Raises `StageError` for what concerns all requests (see `Server.ask`), when
-    `max_cost` is reached (see `Ledger`), and where 20 problems in a row are refused (200 for their length);
-    whatever was under way is waited for and yielded first.
+    `say` hears now and then. `progress` gets answers and tokens so far, of this call. Closing the iterator ends every
+    request that is under way; a stop asked for waits for them and sends no more (see `stopping`). Raises `StageError`
+    for what concerns all requests (see `Server.ask`), when `max_cost` is reached (see `Ledger`), and where 20 problems
+    in a row are refused (200 for their length); whatever was under way is waited for and yielded first.
 
     A request that the server refuses by itself (a prompt too long for its context) is a "missing" row with its words
     as note, as soon as another one is answered.
@@ -167,12 +178,13 @@ def complete(
     if not left:
         return
     server, ledger = Server(options, say), Ledger(options, finished)
-    say(f"{options.model} is asked at {options.base_url}, {options.concurrency} requests at a time.")
+    key = f" with the key in {options.api_key_env}" if options.api_key_env else ""
+    say(f"{options.model} is asked at {options.base_url}{key}, {options.concurrency} requests at a time.")
     asking = Asking((request for request in requests if request.id not in done), options, server, ledger, say)
     asking.trusted = any(row.finish_reason != "missing" for row in finished) if finished else bool(done)
     rows = tokens = 0
     earlier = len(requests) - left
-    with asyncio.Runner() as runner:
+    with stopping.held(), asyncio.Runner() as runner:
         try:
             while batch := runner.run(asking.batch()):
                 rows, tokens = rows + len(batch), tokens + sum(row.tokens or 0 for row in batch)

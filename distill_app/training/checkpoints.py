@@ -1,12 +1,25 @@
-"""Which training checkpoints are whole: a checkpoint counts once the list of its files is in it."""
+"""When training checkpoints are written, and which are whole: one counts once the list of its files is in it."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "complete.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A checkpoint after so many optimizer steps, or once so much time has passed since the last: what comes first.
+
+    Neither changes what is trained.
+    """
+
+    steps: int
+    seconds: float = math.inf
 
 
 def mark_complete(checkpoint: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.recipe.model import Training
 from distill_app.training import checkpoints, loss
@@ -36,17 +38,24 @@ def make_trainer(
     seed: int,
     cuda: bool,
     bfloat16: bool,
-    checkpoint_steps: int,
+    checkpoints_every: checkpoints.Every,
+    gradient_checkpointing: bool | None,
     on_step: StepReport,
     reselect: Reselect | None = None,
 ) -> Any:
     """An SFTTrainer (TRL 1.16) over `examples`, ready for `.train()`; checkpoints go to `folder`.
 
     Fixed here: adapters in float32 over a frozen base in its own type; on a GPU autocast to bfloat16 where the
-    base is bfloat16, and activations recomputed in the backward pass (both TRL's defaults), neither of them on a
-    CPU; no truncation, since rows too long were left out before. `seed` is below 2**32 and decides the
-    adapter's first weights and dropout. Raises StageError when the student has no layer of the names in
-    `settings.lora.target_modules`, and when training breaks down (a loss or gradient that is not finite).
+    base is bfloat16; no truncation, since rows too long were left out before. `gradient_checkpointing` has
+    activations computed again in the backward pass instead of kept: less memory, more time, the same gradients; None
+    does so on a GPU (TRL's default) and not on a CPU. `seed` is below 2**32 and decides the adapter's first weights
+    and dropout. `order` may have other `pass_rows` than when the checkpoint was written: checkpoints lie between
+    optimizer steps, and which rows share one does not depend on it.
+
+    A checkpoint is written as `checkpoints_every` says, after the last step, with `reselect` after the last step of
+    every epoch, and when a stop is asked for (see `stopping`): `.train()` returns then, after the step at work.
+    Raises StageError when the student has no layer of the names in `settings.lora.target_modules`, and when training
+    breaks down (a loss or gradient that is not finite).
     """
     from datasets import Dataset
     from peft import LoraConfig
@@ -80,20 +89,40 @@ def make_trainer(
             """TRL writes a README into every checkpoint; the run has a model card of its own."""
 
     class Watch(TrainerCallback):
+        saved = time.monotonic()
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            # A checkpoint brings back the interval it was written under; the recipe's may be another one now.
+            state.save_steps = args.save_steps
+            self.saved = time.monotonic()
+
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             # From the step, not from state.epoch: a run resumed in the middle of an epoch passes here too.
             order.epoch = state.global_step // order.steps_per_epoch
             if reselect is not None:
-                order.rows = tuple(reselect(order.epoch, kwargs["model"]))
+                with stopping.free():
+                    order.rows = tuple(reselect(order.epoch, kwargs["model"]))
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            ends_epoch = reselect is not None and state.global_step % order.steps_per_epoch == 0
+            late = time.monotonic() - self.saved >= checkpoints_every.seconds
+            control.should_save |= ends_epoch or late
+            self.heed(control)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             logs: dict[str, float] = kwargs["logs"]
             if "loss" in logs:
                 _refuse_non_finite(state, logs)
                 on_step(state.global_step, logs)
+                self.heed(control)
+
+        def heed(self, control: Any) -> None:
+            control.should_save |= stopping.asked()
+            control.should_training_stop |= stopping.asked()
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             checkpoints.mark_complete(folder / f"checkpoint-{state.global_step}")
+            self.saved = time.monotonic()
 
     steps = order.steps_per_epoch * epochs
     schedule = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
@@ -110,14 +139,14 @@ def make_trainer(
         seed=seed,
         use_cpu=not cuda,
         bf16=cuda and bfloat16,
-        gradient_checkpointing=cuda,
+        gradient_checkpointing=cuda if gradient_checkpointing is None else gradient_checkpointing,
         max_length=None,
         packing=False,
         dataloader_pin_memory=cuda,
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",
-        save_steps=checkpoint_steps,
+        save_steps=checkpoints_every.steps,
         save_total_limit=2,
         report_to="none",
         disable_tqdm=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distill_app import stopping
 from distill_app.errors import StageError
 from distill_app.recipe.model import Training
 from distill_app.seeds import derive
@@ -63,16 +64,20 @@ def train(
     seed: int,
     device: Device,
     train_rows: int | None,
-    checkpoint_steps: int,
+    checkpoints_every: checkpoints.Every,
     emit: Emit,
     base_name: str,
+    gradient_checkpointing: bool | None = None,
     reselect: sft.Reselect | None = None,
 ) -> TrainResult:
     """Train a LoRA adapter for the student in `model_folder` and leave it in the folder `adapter`.
 
     Takes ceil(rows / batch_size) x epochs optimizer steps over `encoded.examples`; every example is trained once
     an epoch, or with `reselect` those that it names before each epoch: one optimizer, one schedule, as many steps.
-    `train_rows` rows go through the model at once (None: batch_size) and do not change which rows share a step.
+    `train_rows` rows go through the model at once (None: batch_size) and do not change which rows share a step: the
+    step's loss is the mean over all its target tokens, whatever pass they were in. So neither `train_rows` nor
+    `gradient_checkpointing` changes the result, but for the order in which floats are added and for what dropout draws;
+    either may be another one when training is gone on with.
     `base_name` is what the adapter's configuration calls the student: its hub id or built-in name (of a folder, the
     last part alone: the rest is true of this machine only).
 
@@ -83,8 +88,9 @@ def train(
     CPU the adapter is then bit for bit that of an uninterrupted run with as many threads. The folder is the
     caller's to remove, once the adapter is safe.
 
-    Raises StageError when no row is left to train, when the loss or gradient is not finite, and when memory
-    runs out on the GPU.
+    Asked to stop (see `stopping`) it raises `KeyboardInterrupt` after the step at work, with a checkpoint written.
+    Raises StageError when no row is left to train and when the loss or gradient is not finite. Memory that runs out
+    is the caller's matter: what the libraries raise is passed on.
     """
     began = time.monotonic()
     if not encoded.examples:
@@ -135,12 +141,13 @@ def train(
         emit("progress", {"done": step, "total": total})
 
     trainer = _trainer(
-        encoded, model_folder, checkpoints_folder, settings, order, epochs, seed, device, checkpoint_steps, on_step,
-        reselect,
+        encoded, model_folder, checkpoints_folder, settings, order, epochs, seed, device, checkpoints_every,
+        gradient_checkpointing, on_step, reselect,
     )  # fmt: skip
     emit("progress", {"done": resumed_step or 0, "total": total})
     clock = time.monotonic()
-    _run(trainer, checkpoint, order)
+    with stopping.held():
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     _save(trainer.model, adapter, base_name)
     losses = tuple(float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)
     last = losses[-order.steps_per_epoch :]
@@ -174,7 +181,8 @@ def _trainer(
     epochs: int,
     seed: int,
     device: Device,
-    checkpoint_steps: int,
+    checkpoints_every: checkpoints.Every,
+    gradient_checkpointing: bool | None,
     on_step: sft.StepReport,
     reselect: sft.Reselect | None,
 ) -> Any:
@@ -197,22 +205,11 @@ def _trainer(
         seed=derive(seed, "train") % 2**32,
         cuda=cuda,
         bfloat16=device.dtype == "bfloat16",
-        checkpoint_steps=checkpoint_steps,
+        checkpoints_every=checkpoints_every,
+        gradient_checkpointing=gradient_checkpointing,
         on_step=on_step,
         reselect=reselect,
     )
-
-
-def _run(trainer: Any, checkpoint: Path | None, order: BatchOrder) -> None:
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    except torch.OutOfMemoryError as error:
-        raise StageError(
-            f"The GPU's memory ran out with {order.pass_rows} rows of up to {max(order.lengths)} tokens at once.",
-            "Set runtime.train_rows lower (the result stays the same), or training.max_length lower.",
-        ) from error
 
 
 def _save(model: Any, adapter: Path, base_name: str) -> None:

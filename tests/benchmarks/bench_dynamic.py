@@ -31,6 +31,7 @@ from distill_app.students import builtin, device, quiet
 from distill_app.students.load import load, load_tokenizer
 from distill_app.students.scoring import Score, ScoreRequest, score, start_token
 from distill_app.students.template import ChatTemplate
+from distill_app.training.checkpoints import Every
 from distill_app.training.reselect import Live, Reselection
 from distill_app.training.rows import TrainingRow, encode
 from distill_app.training.trainer import train
@@ -156,7 +157,7 @@ def main() -> None:
         steps: list[float] = []
         train(
             encoded, folder, Path(out) / "adapter", Path(out) / "checkpoints", SETTINGS, epochs=asked.epochs, seed=0,
-            device=where, train_rows=4, checkpoint_steps=10**6, base_name="student", reselect=reselect,
+            device=where, train_rows=4, checkpoints_every=Every(10**6), base_name="student", reselect=reselect,
             emit=lambda kind, _values: steps.append(time.process_time()) if kind == "progress" else None,
         )  # fmt: skip
         trained = steps[-1] - steps[0] - reselect.cpu - reselect.full_cpu

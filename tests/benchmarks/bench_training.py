@@ -27,6 +27,7 @@ from distill_app.students import builtin, device, quiet
 from distill_app.students.load import load, load_tokenizer
 from distill_app.students.template import ChatTemplate
 from distill_app.training import sft
+from distill_app.training.checkpoints import Every
 from distill_app.training.order import BatchOrder
 from distill_app.training.rows import Encoded, TrainingRow, encode
 from distill_app.training.trainer import EAGER_TOKENS
@@ -78,7 +79,8 @@ def _ours(arm: str, model: Any, tokenizer: Any, encoded: Encoded, out: Path, whe
     print(f"  {arm}: padding {order.padding_share(0):.1%}")
     return sft.make_trainer(
         model, tokenizer, encoded.examples, order, out, settings,
-        epochs=1, seed=1, cuda=False, bfloat16=where.dtype == "bfloat16", checkpoint_steps=10**6,
+        epochs=1, seed=1, cuda=False, bfloat16=where.dtype == "bfloat16", checkpoints_every=Every(10**6),
+        gradient_checkpointing=None,
         on_step=lambda step, logs: print(f"  {arm}: step {step} loss {logs['loss']:.3f}"),
     )  # fmt: skip
 

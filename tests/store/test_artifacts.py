@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +65,60 @@ def test_damage_is_named_and_set_aside(tmp_path: Path, damage, message: str) -> 
     assert store.state(KIND, PRINT) == "to_run"
     make(store)
     assert store.find(KIND, PRINT, nothing)
+
+
+def test_a_manifest_is_sealed(tmp_path: Path) -> None:
+    """What a manifest says goes into reports: a digit that changed in it is damage too."""
+    store = Store(tmp_path)
+    path = make(store) / "manifest.json"
+    whole = path.read_text()
+    for change in (
+        lambda text: text.replace('"rows": 1', '"rows": 7'),
+        lambda text: text.replace('"seal"', '"meal"'),
+        lambda text: text.replace('"format"', '"fermat"'),
+        lambda text: text.replace('"seal": "', '"seal": "0'),
+    ):
+        path.write_text(change(whole))
+        assert path.read_text() != whole
+        said: list[str] = []
+        assert store.find(KIND, PRINT, said.append) is None
+        assert said[0].startswith("its manifest.json differs from its seal")
+        make(store)
+    old = {key: value for key, value in json.loads(whole).items() if key not in ("seal", "format")}
+    path.write_text(json.dumps(old))
+    assert store.find(KIND, PRINT, nothing), "manifests of before there was a seal"
+    path.write_text(json.dumps({**old, "files": {"data.txt": 3}}))
+    assert store.find(KIND, PRINT, said.append) is None
+    assert said[1].startswith("its manifest.json lists no files")
+
+
+def test_damage_again_is_set_aside_under_a_free_name(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in (1, 2):
+        (make(store) / "data.txt").unlink()
+        said: list[str] = []
+        store.find(KIND, PRINT, said.append)
+        assert f"damaged-{number}," in said[0]
+    folder = store.folder(KIND, PRINT)
+    shutil.rmtree(folder.with_name(f"{PRINT}.damaged-1"))
+    (make(store) / "data.txt").unlink()
+    store.find(KIND, PRINT, said.append)
+    assert "damaged-1," in said[-1], "damaged-2 is still there"
+
+
+def test_what_a_kill_leaves_around_the_renaming(tmp_path: Path) -> None:
+    """A file half written by `write_atomic`, a manifest of an attempt before, and work that was not yet removed."""
+    store = Store(tmp_path)
+    partial = store.partial(KIND, PRINT)
+    (partial / ".data.txt.12345.tmp").write_text("half")
+    (partial / "manifest.json").write_text("{}")
+    folder = make(store)
+    assert sorted(path.name for path in folder.iterdir()) == ["data.txt", "manifest.json"]
+    (folder / "work" / "checkpoints").mkdir(parents=True)
+    found = store.find(KIND, PRINT, nothing)
+    assert found is not None
+    assert set(found.manifest["files"]) == {"data.txt"}
+    assert not (folder / "work").exists()
 
 
 def test_a_lock_is_free_once_its_holder_is_killed(tmp_path: Path) -> None:

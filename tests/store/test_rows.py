@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distill_app.errors import StageError
 from distill_app.records import Completion, Problem, Quality, Step, Trace
-from distill_app.store.rows import RowLog, read, write
+from distill_app.store.rows import RowLog, mend, read, write
 
 STEP = Step(3, "*", 5, 15, "apples in all the bags")
 PROBLEM = Problem("p1", "3 bags of 5 apples?", "15", "test", "mul", ("multiplication",), None, (STEP,))
@@ -27,6 +28,19 @@ COMPLETIONS = [Completion("a", "Answer: 15 – “fine”\nnext line", "stop", 4
 def test_parquet_round_trip(tmp_path: Path, rows: list[object]) -> None:
     write(tmp_path / "rows.parquet", type(rows[0]), rows)
     assert read(tmp_path / "rows.parquet", type(rows[0])) == rows
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    write(path, Problem, [PROBLEM])
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", whole[:-4] + b"PAR2", b"PAR1" + bytes(len(whole) - 8) + b"PAR1"):
+        path.write_bytes(content)
+        with pytest.raises(StageError, match=r"rows\.parquet is damaged"):
+            read(path, Problem)
+    path.unlink()
+    with pytest.raises(StageError, match=r"rows\.parquet is missing"):
+        read(path, Problem)
 
 
 def test_same_rows_same_bytes(tmp_path: Path) -> None:
@@ -56,3 +70,30 @@ def test_log_drops_only_the_line_a_crash_cut(tmp_path: Path) -> None:
         again.append([Completion("c", "x", "stop", 1)])
         again.close()
         assert [row.id for row in RowLog(path, Completion).rows] == ["a", "b", "c"]
+
+
+def test_a_damaged_line_is_taken_out_and_named(tmp_path: Path) -> None:
+    """Any bit of any line: the row of that line is made again, and no other."""
+    path = tmp_path / "log.jsonl"
+    log = RowLog(path, Completion)
+    log.append([*COMPLETIONS, Completion("c", "x", "stop", 1)])
+    log.close()
+    whole = path.read_bytes()
+    assert mend(path) is None
+    assert path.read_bytes() == whole
+    second = whole.index(b"\n") + 1
+    for place in range(second, whole.index(b"\n", second)):
+        for bit in (0x01, 0x10, 0x80):
+            raw = bytearray(whole)
+            raw[place] ^= bit
+            path.write_bytes(raw)
+            if raw[place] in b"\r\n":
+                continue
+            with pytest.raises(StageError, match="Line 2 of"):
+                RowLog(path, Completion)
+            told = "1 of the 3 finished rows in log.jsonl cannot be read (line 2); taken out, made again"
+            assert mend(path) == told
+            assert [row.id for row in RowLog(path, Completion).rows] == ["a", "c"]
+    path.write_bytes(whole.replace(b"\n", b"\r"))
+    assert mend(path) is None, "no line of it is whole: all are made again"
+    assert RowLog(path, Completion).rows == []

@@ -51,7 +51,8 @@ def trainer_for(student: Path, encoded: Encoded, folder: Path) -> Any:
         seed=1,
         cuda=False,
         bfloat16=False,
-        checkpoint_steps=100,
+        checkpoints_every=checkpoints.Every(100),
+        gradient_checkpointing=None,
         on_step=lambda _step, _logs: None,
     )
 

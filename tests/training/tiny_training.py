@@ -10,6 +10,7 @@ from distill_app.recipe.model import Lora, Training
 from distill_app.students.device import Device, set_threads
 from distill_app.students.load import load_tokenizer
 from distill_app.students.template import ChatTemplate
+from distill_app.training.checkpoints import Every
 from distill_app.training.rows import TrainingRow, encode
 from distill_app.training.sft import Reselect
 from distill_app.training.trainer import TrainResult, train
@@ -49,6 +50,8 @@ def train_tiny(
     train_rows: int | None = 3,
     dtype: str = "float32",
     emit: Callable[[str, dict[str, Any]], None] = lambda _kind, _values: None,
+    gradient_checkpointing: bool | None = None,
+    every: Every | None = None,
     reselect: Reselect | None = None,
 ) -> TrainResult:
     """Train the tiny student on one thread: three epochs of three steps on SUMS, a checkpoint every second."""
@@ -64,7 +67,8 @@ def train_tiny(
         seed=7,
         device=Device("cpu", dtype, "a test"),
         train_rows=train_rows,
-        checkpoint_steps=2,
+        gradient_checkpointing=gradient_checkpointing,
+        checkpoints_every=Every(2) if every is None else every,
         emit=emit,
         base_name="tiny",
         reselect=reselect,
