@@ -505,6 +505,7 @@ def ui(
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen at.")] = 7860,
     workspace: WorkspaceOption = None,
+    allow: AllowOption = None,
     network: Annotated[
         bool, typer.Option("--network", help="Allow a --host that other machines reach. Takes --password-env too.")
     ] = False,
@@ -524,7 +525,9 @@ def ui(
     guard.check(host, network=network, password_env=password_env, mcp=mcp)  # before Gradio takes its seconds to load
     from distill_app.ui.app import serve
 
-    serve(_root(workspace), host, port, network=network, password_env=password_env, names=allow_host or (), mcp=mcp)
+    serve(
+        _root(workspace, allow), host, port, network=network, password_env=password_env, names=allow_host or (), mcp=mcp
+    )
 
 
 @app.command()

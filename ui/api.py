@@ -19,6 +19,7 @@ from distill_app.recipe import bundled
 from distill_app.store import runs as store
 
 from . import jobs, run_list
+from .comparison import of_runs
 from .run_list import Entry
 
 P = ParamSpec("P")
@@ -130,7 +131,7 @@ def endpoints(root: Path) -> None:
         from distill_app.reports import compare as comparison
         from distill_app.reports import compare_operands
 
-        return comparison.compare(compare_operands.runs(root, names))
+        return comparison.compare(compare_operands.runs(root, of_runs(names)))
 
     for endpoint in (validate, plan, start, stop, resume, runs, leaderboard, compare):
         api(_told(endpoint), api_name=endpoint.__name__)

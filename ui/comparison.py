@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from distill_app.errors import UsageError
 from distill_app.problems.benchmarks import MACRO
 from distill_app.reports import compare, compare_operands
 from distill_app.reports.compare_operands import Operand
@@ -17,15 +19,28 @@ from distill_app.reports.leaderboard import interval_text, points_text, problems
 
 from .figures import benchmark_name
 
+RUN_NAME = re.compile(r"[\w:-]{1,80}")
 MOST = 10
 """Runs compared at once: 45 pairs."""
 PROBLEMS = 200
 """Problems listed of a pair, those that differ most first."""
 
 
+def of_runs(names: Sequence[str]) -> Sequence[str]:
+    """The names, all of which may stand for a run: an id or a part of one, never the path of a file (a bundle).
+
+    Raises `UsageError`.
+    """
+    for name in names:
+        if not RUN_NAME.fullmatch(name):
+            raise UsageError(f"{name[:80]!r} is no run's id.", "Bundles are compared at a terminal.")
+    return names
+
+
 def operands(root: Path, names: Sequence[str]) -> list[Operand]:
     """The sides of a comparison, `base` among them being the untrained student of the first run; `UsageError`."""
-    return compare_operands.runs(root, sorted(dict.fromkeys(names), key=lambda name: name == compare_operands.BASE))
+    named = dict.fromkeys(of_runs(names))
+    return compare_operands.runs(root, sorted(named, key=lambda name: name == compare_operands.BASE))
 
 
 def found(sides: Sequence[Operand]) -> dict[str, Any]:

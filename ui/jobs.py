@@ -11,6 +11,7 @@ files and the lock, never stored.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import secrets
@@ -157,11 +158,25 @@ def on_disk(root: Path, text: str, beside: Path | None = None) -> Iterator[str]:
 
 
 def arms_of(root: Path, text: str, sets: Sequence[str] = (), beside: Path | None = None) -> list[Arm]:
-    """The arms of a recipe given as text. Raises as `load_arms` does, the file called "recipe"."""
+    """The arms of a recipe given as text. Raises as `load_arms` does, the file called "recipe".
+
+    At a terminal `--set` is a person's own word and may name any file; what comes over the network is not.
+    """
+    from distill_app.recipe import allowed, bundled, nodes, path_faults, paths
     from distill_app.recipe.resolve import load_arms
 
     with on_disk(root, text, beside) as path:
-        return load_arms(path, sets)
+        arms = load_arms(path, sets)
+        roots = allowed.roots(str(bundled.find(path) or path))
+        said = ((arm, place) for arm in arms for place in paths.make_absolute(arm.root, copy.deepcopy(arm.resolved)))
+        faults = [
+            nodes.fault(arm.root, place.path, *found)
+            for arm, place in said
+            if place.said and (found := path_faults.trouble(replace(place, said=False), roots))
+        ]
+        if faults:
+            raise RecipeError(list(dict.fromkeys(faults)))
+        return arms
 
 
 def start(root: Path, text: str, sets: Sequence[str] = (), beside: Path | None = None) -> Job:

@@ -11,7 +11,7 @@ from typing import Any
 from distill_app.errors import DistillError, Fault, Position, RecipeError
 from distill_app.plan import view
 from distill_app.plan.estimate import Estimate
-from distill_app.recipe import bundled, extends, nodes, schema
+from distill_app.recipe import allowed, bundled, extends, nodes, schema
 from distill_app.recipe.load import LARGEST_BYTES
 from distill_app.recipe.parse import parse
 from distill_app.recipe.resolve import Arm, load_arms
@@ -104,7 +104,8 @@ def read(root: Path, text: str) -> Said | None:
         return Said(own, own)
     try:
         with jobs.on_disk(root, text) as file:
-            _, merged = extends.read(schema.installed(), str(bundled.find(file) or file))
+            place = str(bundled.find(file) or file)
+            _, merged = extends.read(schema.installed(), place, allowed.roots(place))
     except DistillError:
         return Said(own, own)
     return Said(own, nodes.plain(merged))

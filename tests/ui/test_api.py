@@ -78,6 +78,10 @@ def test_faults_come_in_words(ask: Callable[..., Any]) -> None:
         (("plan", "/etc/passwd", []), "There is no ready-made recipe '/etc/passwd'"),
         (("stop", 99), "There is no job 99"),
         (("start", "quickstart", ["epochs=0"]), "epochs"),
+        (("start", "quickstart", ["student.model=/etc"]), "/etc is outside the folders"),
+        (("plan", "quickstart", ["skills.tree=/etc/passwd"]), "/etc/passwd is outside the folders"),
+        (("compare", ["00000a", "/etc/passwd"]), "'/etc/passwd' is no run's id"),
+        (("compare", ["00000a", "other.bundle"]), "'other.bundle' is no run's id"),
     ):
         with pytest.raises(AppError, match=said):
             ask(*call)
