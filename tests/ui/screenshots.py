@@ -32,14 +32,10 @@ SLOW = {"limit: 48": "limit: 400", "top: 12": "top: 200", "epochs: 2": "epochs: 
 """Of the small recipe: long enough at training to be looked at."""
 
 
-KINDS = {"run": "dynamic", "other": "static", "newest": "any"}
-"""The newest run that selected anew before each epoch, the newest that selected once, and the newest of all."""
-
-
 class Shot(NamedTuple):
     """One picture: its name, the page's address, what must be there before it is taken, and what is pressed before.
 
-    `whole`: down to the page's end, else what a window shows. Addresses may hold the names of `KINDS`.
+    `whole`: down to the page's end, else what a window shows. Addresses may hold what `_names` knows.
     """
 
     name: str
@@ -133,7 +129,7 @@ def main(arguments: list[str]) -> None:
             shutil.copytree(given.workspace, root, ignore=shutil.ignore_patterns("jobs", "uploads"))
         else:
             looked_into.write(root)
-        names = {kind: _newest(root, wanted) for kind, wanted in KINDS.items()}
+        names = _names(root)
         _take(browser, given.folder, given.only, Path(scratch) / "empty", FIRST, names)
         _take(browser, given.folder, given.only, root, SHOTS, names)
         browser.close()
@@ -167,13 +163,19 @@ def _take(
             print(f"{target} ({target.stat().st_size // 1024} kB)", flush=True)
 
 
-def _newest(root: Path, wanted: str) -> str:
-    """The id of the newest reported run that selects in the wanted way; of the newest where none does."""
-    found = [run for run in runs.all_runs(root) if (run.folder / "result.json").exists()]
-    if wanted == "any":
-        return found[-1].id
-    fits = [run for run in found if ("dynamic" in str(run.lock_record().get("label"))) is (wanted == "dynamic")]
-    return (fits or found)[-1].id
+def _names(root: Path) -> dict[str, str]:
+    """`newest`: the newest run with a pool and a result; `run`: the newest of them that selects anew before each epoch;
+    `other`: the newest run beside it that selects once. The newest that is there stands in for one that is not."""
+    reported = [run for run in runs.all_runs(root) if (run.folder / "result.json").exists()]
+    whole = [run for run in reported if run.lock_record()["stages"]]
+    run = [one for one in whole if _dynamic(one)][-1:] or whole[-1:]
+    beside = [one for one in reported if one not in run]
+    other = [one for one in beside if not _dynamic(one)][-1:] or beside[-1:]
+    return {"newest": whole[-1].id, "run": run[0].id, "other": other[0].id}
+
+
+def _dynamic(run: runs.Run) -> bool:
+    return "dynamic" in str(run.lock_record().get("label"))
 
 
 def _start(root: Path) -> None:
