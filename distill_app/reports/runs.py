@@ -11,8 +11,8 @@ from distill_app.store.runs import Run, all_runs, read_events
 def summaries(root: Path) -> list[dict[str, Any]]:
     """`{run, recipe, label, selector, selector_label, seed, state, started, seconds, damage}` for every run.
 
-    They are ordered oldest first. `started` is seconds since 1970 of the first event, `seconds` the time spent in
-    finished stages, `damage` what is wrong with the run's files.
+    Oldest first. `started` is seconds since 1970 of the first event, `seconds` the time spent in finished stages,
+    `damage` what is wrong with the run's files.
     """
     return [summary(run) for run in all_runs(root)]
 
