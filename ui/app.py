@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from distill_app.errors import UsageError
+from distill_app.terminal import tell
 
 from . import api, first, guard, inspect, jobs, recipes, results, runs, style
 
@@ -95,9 +96,9 @@ def serve(
     except OSError as error:
         raise UsageError(f"Nothing can listen at {host}:{port} ({error}).", "Choose another --port.") from error
     shown = f"[{host}]" if ":" in host else host
-    print(f"distill-app is at http://{shown}:{demo.server_port} (workspace {root}). Ctrl-C ends it; runs go on.")
+    tell(f"distill-app is at http://{shown}:{demo.server_port} (workspace {root}). Ctrl-C ends it; runs go on.")
     if password:
-        print(f"The user is {USER}. The password travels unencrypted: use a tunnel, or a proxy that speaks TLS.")
+        tell(f"The user is {USER}. The password travels unencrypted: use a tunnel, or a proxy that speaks TLS.")
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

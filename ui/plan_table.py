@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from distill_app.plan.estimate import Estimate
+from distill_app.plan.view import Sent
 from distill_app.recipe.resolve import Arm
 
 FILES = ("jsonl", "parquet")
@@ -42,8 +43,8 @@ def _names(data: Any) -> Iterator[str]:
                 yield from _names(item)
 
 
-def as_html(table: Sequence[Estimate]) -> str:
-    """Estimates as a table, in the order they will run, the sum in a sentence above it."""
+def as_html(table: Sequence[Estimate], leaving: Sequence[Sent] = ()) -> str:
+    """Estimates as a table, in the order they will run, the sum and what leaves this machine above it."""
     known = [line.seconds for line in table if line.seconds is not None]
     unknown = len(table) - len(known)
     cached = sum(line.state == "cached" for line in table)
@@ -62,8 +63,9 @@ def as_html(table: Sequence[Estimate]) -> str:
     head = '<th scope="col">Stage</th><th scope="col">State</th>' + "".join(
         f'<th scope="col" class="number">{name}</th>' for name in ("Rows", "Tokens", "Time", "Memory")
     )
+    leaves = "".join(f'<p class="notice">{escape(one.told())}</p>' for one in leaving)
     return (
-        f'<p id="plan-sum">{sentence}</p><div class="scroll" tabindex="0" role="region" aria-label="Plan">'
+        f'<p id="plan-sum">{sentence}</p>{leaves}<div class="scroll" tabindex="0" role="region" aria-label="Plan">'
         f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         '<p class="muted">Rows, tokens, time and memory of stages to run are estimates from this machine\'s past.</p>'
     )

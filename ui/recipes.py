@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from distill_app.errors import DistillError, RecipeError
+from distill_app.plan import view
 
 from . import first, form, form_widgets, jobs, plan_table, problems, recipe_files
 from .fields import LISTS, all_fields
@@ -313,7 +314,9 @@ class Page:
 
     def _checks(self, checked: Checked, notes: list[str]) -> Updates:
         arms = len(checked.arms)
-        plan = _slow(checked) if checked.plan is None else plan_table.as_html(checked.plan)
+        plan = _slow(checked)
+        if checked.plan is not None:
+            plan = plan_table.as_html(checked.plan, view.sent(checked.arms))
         return {
             self.problems: problems.as_html(checked.faults, notes, arms),
             self.run: gr.update(

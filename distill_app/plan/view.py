@@ -23,6 +23,11 @@ class Sent:
     host: str
     key_variable: str | None
 
+    def told(self) -> str:
+        """As a sentence."""
+        key = f"the key in {self.key_variable}" if self.key_variable else "no key"
+        return f"The teacher {self.teacher} is asked at {self.host}: prompts go there, and {key}."
+
 
 def estimates(arms: Sequence[Arm], root: Path) -> list[Estimate]:
     """One estimate for each distinct stage, in the order they will run.
@@ -75,10 +80,7 @@ def as_text(table: Sequence[Estimate], leaving: Sequence[Sent] = ()) -> str:
     lines.append(
         f"About {_time(sum(known))} to go" + (f", and {unknown} stages of unknown length." if unknown else ".")
     )
-    for one in leaving:
-        key = f"the key in {one.key_variable}" if one.key_variable else "no key"
-        lines.append(f"The teacher {one.teacher} is asked at {one.host}: prompts go there, and {key}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(one.told() for one in leaving)])
 
 
 def _number(value: int | None) -> str:

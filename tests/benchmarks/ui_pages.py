@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from distill_app.ui import pool as ui_pool
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from distill_app.store import runs
 from distill_app.store.files import locked
 from distill_app.store.runs import Run
+from distill_app.ui import pool as ui_pool
 from tests.benchmarks import many_runs
 from tests.ui.conftest import CHROMIUM, FLAGS, App, launched
 

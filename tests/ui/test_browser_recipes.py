@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from distill_app.ui import jobs
 
 from distill_app.recipe import bundled
+from distill_app.ui import jobs
 from tests.ui.conftest import PATIENCE_SECONDS, App
 
 if TYPE_CHECKING:

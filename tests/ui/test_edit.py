@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 import pytest
-from distill_app.ui import edit
 
 from distill_app.errors import RecipeError
 from distill_app.recipe import bundled, nodes, schema
 from distill_app.recipe.parse import parse
+from distill_app.ui import edit
 
 ODD = """\
 # odd on purpose

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distill_app.ui import figures, inspect_pool, inspect_views, pool
-from distill_app.ui.pool import Pool
 
 from distill_app.reports import arms, inspect, inspect_row, leaderboard, selections
 from distill_app.reports.selections import Selection
 from distill_app.store.runs import Run
+from distill_app.ui import figures, inspect_pool, inspect_views, pool
+from distill_app.ui.pool import Pool
 from tests import hand_made_selection as hand
 from tests.reports.result_example import BASE, TRAINED, example
 

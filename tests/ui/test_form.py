@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from distill_app.errors import UsageError
+from distill_app.plan.view import Sent
+from distill_app.recipe import bundled, nodes, schema
+from distill_app.recipe.parse import parse
 from distill_app.ui import edit, fields, form, plan_table, problems, recipe_files
 from distill_app.ui.fields import all_fields
 from distill_app.ui.form import At, Said
 from distill_app.ui.recipe_files import Opened
-
-from distill_app.errors import UsageError
-from distill_app.recipe import bundled, nodes, schema
-from distill_app.recipe.parse import parse
 
 MINIMAL = """\
 version: 1
@@ -217,7 +218,11 @@ def test_a_plan_asks_no_hub_while_a_name_is_typed(tmp_path: Path) -> None:
     assert (checked.faults, checked.plan, checked.slow) == ((), None, ("some-one/some-model",))
     whole = problems.check(tmp_path, MINIMAL)
     assert whole.plan is not None
-    assert "pill" in plan_table.as_html(whole.plan)
+    leaving = [Sent("<b>ann", "api.example.test", "ANN_API_KEY")]
+    html = plan_table.as_html(whole.plan, leaving)
+    assert "pill" in html
+    said = "The teacher &lt;b&gt;ann is asked at api.example.test: prompts go there, and the key in ANN_API_KEY."
+    assert said in html
 
 
 def test_a_matrix_runs_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_app.ui.guard import Guard, is_loopback
 
 from distill_app.errors import UsageError
+from distill_app.ui.guard import Guard, is_loopback
 from tests.recipes import distill, without_traceback
 from tests.ui.conftest import App
 

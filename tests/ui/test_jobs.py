@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from distill_app.ui import jobs, run_list
 
 from distill_app.errors import RecipeError, UsageError
 from distill_app.store import runs
+from distill_app.ui import jobs, run_list
 from tests.recipes import ROOT, environment, small
 from tests.ui.conftest import PATIENCE_SECONDS, end_jobs
 

@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill_app.ui import board, run_list
-from distill_app.ui.pool import Rows
-
 from distill_app.records import Quality
 from distill_app.store import rows, runs
 from distill_app.store.files import locked, write_json
 from distill_app.store.runs import Run
+from distill_app.ui import board, run_list
+from distill_app.ui.pool import Rows
 from tests.reports.result_example import example
 from tests.ui.conftest import PATIENCE_SECONDS, Launch
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from distill_app.ui import follow, run_figures, run_views, runs
 from distill_app.ui.run_list import Entry
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from distill_app.errors import UsageError
+from distill_app.reports import arms, inspect_row, leaderboard
 from distill_app.ui import (
     answers,
     board,
@@ -23,9 +26,6 @@ from distill_app.ui import (
 )
 from distill_app.ui import inspect as inspect_page
 from distill_app.ui import results as results_page
-
-from distill_app.errors import UsageError
-from distill_app.reports import arms, inspect_row, leaderboard
 from tests.reports.result_example import BASE, TRAINED, example
 from tests.ui import looked_into
 from tests.ui.looked_into import BENCHMARK, MARKUP, MATHS, LookedInto
