@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from distill_app import resources
 from distill_app.errors import StageError
 from distill_app.recipe import allowed
 from distill_app.students import builtin
@@ -20,7 +21,7 @@ from tests.recipes import SHARED
 from tests.tiny import tiny_student
 
 # Recipes of the tests name folders of other tests' fixtures. What is refused where is for tests/hostile to show.
-os.environ[allowed.VARIABLE] = os.pathsep.join([tempfile.gettempdir(), str(SHARED)])
+os.environ[allowed.VARIABLE] = os.pathsep.join([tempfile.gettempdir(), str(SHARED), str(resources.cache_folder())])
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Started in the background of a script, where the shell has Ctrl-C ignored and children inherit that: the tests
