@@ -221,28 +221,6 @@ def test_a_student_without_a_chat_template_is_named(tmp_path: Path, tiny_folder:
     assert re.search(r"small\.yaml:4:10: student\.model: .* has no chat template", without_traceback(said))
 
 
-def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path: Path, tiny_folder: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode != 0:
-        pytest.skip("a small file system cannot be mounted here")
-    try:
-        recipe = small(tmp_path, tiny_folder)
-        said = distill("run", recipe, workspace=disk / "workspace")
-        assert said.returncode == 1
-        assert "full" in without_traceback(said)
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        again = distill("run", recipe, "--json", workspace=disk / "workspace")
-        assert again.returncode == 0, again.stderr
-        events = [json.loads(line) for line in again.stdout.splitlines()]
-        assert any(event["type"] == "stage_cached" and event["stage"] == "select" for event in events[:-1])
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_an_interrupt_leaves_a_run_that_goes_on(tmp_path: Path, tiny_folder: Path) -> None:
     recipe = small(tmp_path, tiny_folder)
     process = start_run(recipe, tmp_path / "workspace")

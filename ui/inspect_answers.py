@@ -13,7 +13,7 @@ from distill_app.store.runs import Run
 
 from . import answers, inspect_views, mathtext
 from .answers import BASE, TRAINED, Problem
-from .inspect_asked import ADDRESS, KEEP, QUIET, of_address, of_id
+from .inspect_asked import ADDRESS, KEEP, LATEST, QUIET, of_address, of_id
 
 LISTED = 2000
 """Problems listed at once."""
@@ -92,10 +92,10 @@ def tab(root: Path, wanted: gr.Textbox, opened: gr.Tab) -> None:
         [problem, problems, sample, *texts],
         **QUIET,
     ).then(None, benchmark, None, js=NOTE_BENCHMARK, api_visibility="private")
-    problem.input(pick, [wanted, benchmark, problem, other], [sample, *texts], **QUIET).then(
+    problem.input(pick, [wanted, benchmark, problem, other], [sample, *texts], **LATEST).then(
         None, problem, None, js=NOTE_PROBLEM, api_visibility="private"
     )
-    sample.input(number, [wanted, benchmark, problem, sample, other], [sample, *texts], **QUIET)
+    sample.input(number, [wanted, benchmark, problem, sample, other], [sample, *texts], **LATEST)
     problems.select(click, [wanted, benchmark, other], [problem, sample, *texts], **QUIET).then(
         None, problem, None, js=NOTE_PROBLEM, api_visibility="private"
     )

@@ -12,7 +12,7 @@ import gradio as gr
 from distill_app.reports.inspect import SCORE
 
 from . import figures, inspect_views
-from .inspect_asked import QUIET, of_address, of_id, selection
+from .inspect_asked import LATEST, QUIET, of_address, of_id, selection
 from .inspect_rows import LISTED
 from .pool import COLOURS, DRAWN, Pool
 
@@ -81,9 +81,9 @@ def tab(root: Path, wanted: gr.Textbox) -> None:
 
     hook: dict[str, Any] = {"fn": None, "js": CLICK, "api_visibility": "private"}
     gr.on(None, load, None, [x, y, scatter, drawn, row, signal, spread, spread_said], **QUIET).then(**hook)
-    gr.on([x.input, y.input, colour.input], draw, [wanted, x, y, colour], [scatter, drawn], **QUIET).then(**hook)
+    gr.on([x.input, y.input, colour.input], draw, [wanted, x, y, colour], [scatter, drawn], **LATEST).then(**hook)
     row.input(None, row, None, js=OPEN, api_visibility="private")
-    signal.input(spread_of, [wanted, signal], [spread, spread_said], **QUIET)
+    signal.input(spread_of, [wanted, signal], [spread, spread_said], **LATEST)
     more.expand(count, wanted, numbers, **QUIET)
 
 

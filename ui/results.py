@@ -19,6 +19,7 @@ from distill_app.reports.result import UNTRAINED, VERSION
 from distill_app.store.runs import RUN_ID
 
 from . import board, comparison, figures, tables
+from .inspect_asked import LATEST, QUIET
 
 LINK = [column.kind for column in tables.RUNS].index("markdown")
 """The column that leads to the Inspect page."""
@@ -61,7 +62,6 @@ SAVE = """(name, text) => {
 def page(root: Path) -> None:
     """The page's components and what moves them."""
     board.warm(root)
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     gr.HTML('<h1 class="page-title">Leaderboard</h1>', apply_default_css=False)
     empty = gr.HTML(elem_id="results-empty", visible=False, apply_default_css=False)
     with gr.Column(visible=False, elem_id="results") as content:
@@ -112,13 +112,15 @@ def page(root: Path) -> None:
     def by_problem(given: list[str] | None, name: str | None) -> str:
         return _problems(root, given or [], name or "")
 
-    gr.on(None, load, None, [empty, content, benchmark, metric, ticked, *shown, *comparing], **quiet)
-    gr.on([one.input for one in asked[:-1]], change, asked, shown, trigger_mode="always_last", **quiet)
-    runs.select(tick, ticked, [ticked, *comparing], **quiet).then(None, ticked, None, js=KEEP, api_visibility="private")
-    ticked.input(compare, ticked, comparing, **quiet).then(None, ticked, None, js=KEEP, api_visibility="private")
-    pair.input(by_problem, [ticked, pair], problems, **quiet)
+    gr.on(None, load, None, [empty, content, benchmark, metric, ticked, *shown, *comparing], **QUIET)
+    gr.on([one.input for one in asked[:-1]], change, asked, shown, **LATEST)
+    runs.select(tick, ticked, [ticked, *comparing], **LATEST).then(
+        None, ticked, None, js=KEEP, api_visibility="private"
+    )
+    ticked.input(compare, ticked, comparing, **LATEST).then(None, ticked, None, js=KEEP, api_visibility="private")
+    pair.input(by_problem, [ticked, pair], problems, **LATEST)
     for button, kind in zip(saves, ("csv", "md", "json"), strict=True):
-        button.click(_saver(root, kind), asked[:5], [file_name, file_text], **quiet).then(
+        button.click(_saver(root, kind), asked[:5], [file_name, file_text], **QUIET).then(
             None, [file_name, file_text], None, js=SAVE, api_visibility="private"
         )
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ _ASIDE = re.compile(r"\..+\.\d+\.tmp")
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace `path` by `text` in one step: a reader sees the old content or the new, never a part."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(text)

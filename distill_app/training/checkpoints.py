@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill_app.store.files import sha256
+
 MARKER = "complete.json"
 
 
@@ -23,26 +25,21 @@ class Every:
 
 
 def mark_complete(checkpoint: Path) -> None:
-    """Write the marker, last: the size of every file the checkpoint has at this moment."""
-    sizes = {
-        str(file.relative_to(checkpoint)): file.stat().st_size
-        for file in sorted(checkpoint.rglob("*"))
-        if file.is_file()
-    }
+    """Write the marker, last: the SHA-256 of every file the checkpoint has at this moment."""
+    files = (file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARKER)
+    hashes = {str(file.relative_to(checkpoint)): sha256(file) for file in files}
     aside = checkpoint / (MARKER + ".part")
-    aside.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+    aside.write_text(json.dumps(hashes, indent=1), encoding="utf-8")
     aside.replace(checkpoint / MARKER)
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether the marker is there and every file it lists has the size it had."""
-    marker = checkpoint / MARKER
-    if not marker.is_file():
+    """Whether the marker is there and every file it lists is what it was."""
+    try:
+        hashes = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
+        return all((checkpoint / name).is_file() and sha256(checkpoint / name) == said for name, said in hashes.items())
+    except (OSError, ValueError, AttributeError):
         return False
-    sizes = json.loads(marker.read_text(encoding="utf-8"))
-    return all(
-        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
-    )
 
 
 def step_of(checkpoint: Path) -> int:
