@@ -86,15 +86,6 @@ HEAD = """
 </style>
 <script>
 (() => {
-  let touched = performance.now();
-  for (const kind of ["pointermove", "pointerdown", "keydown", "wheel", "touchstart", "focusin"])
-    addEventListener(kind, () => { touched = performance.now(); }, {capture: true, passive: true});
-  const ask = requestAnimationFrame.bind(window), cancel = cancelAnimationFrame.bind(window);
-  window.requestAnimationFrame = (call) => performance.now() - touched < 3000 ? ask(call)
-    : -setTimeout(() => call(performance.now()), 1000);
-  window.cancelAnimationFrame = (id) => id < 0 ? clearTimeout(-id) : cancel(id);
-})();
-(() => {
   const wanted = localStorage.getItem("distill-theme");
   const url = new URL(location.href);
   if (wanted && !url.searchParams.has("__theme")) {
@@ -116,9 +107,6 @@ HEAD = """
 </script>
 """
 """Gradio confines `CSS` to the pages' content; what lies around it is styled here.
-
-Gradio 6.31 asks for animation frames for as long as a page is open, which keeps a tenth of a core busy: where nobody
-has touched the page for three seconds, one frame a second does.
 
 The theme is asked for in the address, where Gradio looks for it; code editors know one only when they are made."""
 
