@@ -19,7 +19,8 @@ from distill_app.reports.selections import label_of
 from distill_app.store.runs import Run
 
 from . import figures, inspect_answers, inspect_pool, inspect_rows, inspect_views, pool, run_list
-from .inspect_asked import QUIET, of_address, of_id, warm
+from .inspect_asked import of_address, of_id, warm
+from .listening import QUIET
 
 EMPTY = (
     '<p class="notice" role="status">There is no run to look into yet. '

@@ -13,7 +13,8 @@ from distill_app.store.runs import Run
 
 from . import answers, inspect_views, mathtext
 from .answers import BASE, TRAINED, Problem
-from .inspect_asked import ADDRESS, KEEP, LATEST, QUIET, of_address, of_id
+from .inspect_asked import ADDRESS, KEEP, of_address, of_id
+from .listening import LATEST, QUIET
 
 LISTED = 2000
 """Problems listed at once."""

@@ -13,9 +13,6 @@ from distill_app.store.runs import RUN_ID, Run
 from . import pool, run_list
 from .pool import Pool
 
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
-"""For what a person picks: Gradio would drop a choice that is made while the one before is still at work."""
 """How every listener of the page is: out of the queue, and nobody's endpoint."""
 KEEP = """(value) => {
   const here = new URL(location.href);

@@ -12,8 +12,9 @@ import gradio as gr
 from distill_app.reports.inspect import SCORE
 
 from . import figures, inspect_views
-from .inspect_asked import LATEST, QUIET, of_address, of_id, selection
+from .inspect_asked import of_address, of_id, selection
 from .inspect_rows import LISTED
+from .listening import LATEST, QUIET
 from .pool import COLOURS, DRAWN, Pool
 
 FIRST = ("quality", "nll", "tokens")

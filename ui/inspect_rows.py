@@ -14,7 +14,8 @@ from distill_app.errors import DistillError
 from distill_app.reports import inspect_row
 
 from . import inspect_views, mathtext
-from .inspect_asked import ADDRESS, KEEP, QUIET, of_address, of_id, selection
+from .inspect_asked import ADDRESS, KEEP, of_address, of_id, selection
+from .listening import QUIET
 from .pool import Pool
 
 LISTED = 100

@@ -14,18 +14,12 @@ from distill_app.plan import view
 from . import first, form, form_widgets, jobs, plan_table, problems, recipe_files
 from .fields import LISTS, all_fields
 from .form import At
+from .listening import LATEST
 from .problems import Checked
 from .recipe_files import Opened
 
 Updates = dict[Any, Any]
 
-LIVE: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "api_visibility": "private",
-}
-"""For what follows typing: no queue, no spinner, and only the newest state of the page is worked on."""
 NOT_YAML = "The form writes nothing while the text cannot be read: correct the text first."
 NO_PLAN = '<p class="muted">A plan needs a recipe without problems.</p>'
 LEFT = "What was in the editor was not saved: Ctrl-Z there brings it back."
@@ -145,15 +139,15 @@ class Page:
         self.duplicate.click(self.copy_it, [self.text, self.opened, self.name], everything, **once)
         self.download.click(None, [self.text, self.name, self.opened], None, js=DOWNLOAD, api_visibility="private")
 
-        self.text.input(self.from_text, [self.text, self.shown], view, **LIVE)
+        self.text.input(self.from_text, [self.text, self.shown], view, **LATEST)
         gr.on(
             [widget.input for widget in self.form.fields],
             self.from_form,
             [self.text, self.shown, *self.form.fields],
             view,
-            **LIVE,
+            **LATEST,
         )
-        gr.on([widget.input for widget in entries], self.other_entry, [self.text, self.shown, *entries], view, **LIVE)
+        gr.on([widget.input for widget in entries], self.other_entry, [self.text, self.shown, *entries], view, **LATEST)
         for place in LISTS:
             self.form.adders[place].click(self._adder(place), [self.text, self.shown], view, queue=False, **once)
             self.form.removers[place].click(self._remover(place), [self.text, self.shown], view, queue=False, **once)

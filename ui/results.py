@@ -19,7 +19,7 @@ from distill_app.reports.result import UNTRAINED, VERSION
 from distill_app.store.runs import RUN_ID
 
 from . import board, comparison, figures, tables
-from .inspect_asked import LATEST, QUIET
+from .listening import LATEST, QUIET
 
 LINK = [column.kind for column in tables.RUNS].index("markdown")
 """The column that leads to the Inspect page."""
