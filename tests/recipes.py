@@ -21,6 +21,7 @@ name: small
 student:
   model: {model}
   system_prompt: ""
+  dtype: float32
 teacher: {{name: worked, backend: worked}}
 pool:
   problems: {{dataset: "builtin:word_problems", limit: 48}}

@@ -11,6 +11,7 @@ import pytest
 
 from distill_app.records import Verdict
 from distill_app.store import rows
+from distill_app.store.artifacts import Store
 from tests.recipes import ROOT, SHARED, distill, json_of, small
 
 SMALL = (
@@ -195,8 +196,18 @@ def test_stored_answers_are_graded_again_without_generating(matrix: tuple[Path, 
     ]
     verdicts = rows.read(graded / "verdicts.parquet", Verdict)
     other = "wrong" if verdicts[0].verdict == "correct" else "correct"
+    store = Store(workspace)
+    manifest = store.manifest("grade", graded.name)
+    partial = graded.rename(store.folder("grade", graded.name).with_name(f"{graded.name}.partial"))
+    rows.write(partial / "verdicts.parquet", Verdict, [replace(verdicts[0], verdict=other), *verdicts[1:]])
+    torn = partial.rename(graded)
+    refused = distill("regrade", "latest", workspace=workspace)
+    assert refused.returncode == 2
+    assert f"grade artifact {graded.name} of run" in refused.stderr
+    assert "verdicts.parquet differs from its hash" in refused.stderr or "bytes, its manifest says" in refused.stderr
     # As if the rules of an earlier version had said otherwise.
-    rows.write(graded / "verdicts.parquet", Verdict, [replace(verdicts[0], verdict=other), *verdicts[1:]])
+    torn.rename(partial)
+    store.finish("grade", graded.name, manifest)
     done = distill("regrade", "latest", "--seconds", "7", workspace=workspace)
     assert done.returncode == 0, done.stderr
     assert "32 answers graded again, 1 verdicts changed." in done.stdout

@@ -7,14 +7,14 @@ import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from distill_app.errors import UsageError
 from distill_app.terminal import tell
 
-from . import api, first, guard, inspect, jobs, recipes, results, runs, style
+from . import api, first, guard, inspect, jobs, lean, recipes, results, runs, style
 
 USER = "distill"
 """The name that goes with the password."""
@@ -81,7 +81,7 @@ def serve(
             theme=style.theme(),
             css=style.CSS,
             head=style.HEAD,
-            app_kwargs={"middleware": [_guard(host, names)], "openapi_url": None},
+            app_kwargs={"middleware": [_guard(host, names), Middleware(lean.Lean)], "openapi_url": None},
             max_file_size=LARGEST_UPLOAD,
             footer_links=["api", "settings"],
             run_history=False,
@@ -105,9 +105,7 @@ def serve(
         demo.close(verbose=False)
 
 
-def _guard(host: str, names: Sequence[str]) -> Any:
-    from starlette.middleware import Middleware
-
+def _guard(host: str, names: Sequence[str]) -> Middleware:
     open_to_others = not guard.is_loopback(host)
     known = [*guard.LOOPBACK, *names, *([host, socket.gethostname()] if open_to_others else [host])]
     return Middleware(guard.Guard, names=known, addresses=open_to_others)

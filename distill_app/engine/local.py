@@ -161,12 +161,13 @@ def _worked(job: Job, logs: Path, presses: Presses, hear: Callable[[bytes], None
     `stopping` is called when the process has been asked to stop.
     """
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="distill-job-") as folder, (logs / "out.log").open("ab") as out:
-        path = Path(folder) / "job.json"
-        path.write_text(json.dumps(job.as_json()), encoding="utf-8")
+    # An unnamed file: a pipe would have to be fed while the process starts, and one with a name is left by a kill.
+    with tempfile.TemporaryFile() as given, (logs / "out.log").open("ab") as out:
+        given.write(json.dumps(job.as_json()).encode())
+        given.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-m", "distill_app.engine.worker", str(path), str(writing), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "distill_app.engine.worker", str(writing), str(os.getpid())],
+            stdin=given,
             stdout=out,
             stderr=out,
             pass_fds=[writing],

@@ -20,7 +20,7 @@ from distill_app.plan.fingerprint import fingerprint
 from distill_app.recipe import defaults, schema
 from distill_app.records import Verdict
 from distill_app.stages import grade, report
-from distill_app.store import rows
+from distill_app.store import artifacts, rows
 from distill_app.store.artifacts import Artifact, Store
 from distill_app.store.files import locked, write_json
 from distill_app.store.runs import EventLog, Run
@@ -51,7 +51,8 @@ def regrade(run: Run, root: Path, watch: Watch, *, limit_seconds: float | None =
     record = run.lock_record()
     kinds = {stage["fingerprint"]: stage["kind"] for stage in record.get("stages", [])}
     if run.result() is None:
-        raise UsageError(f"Run {run.id} has not finished, so there is nothing to grade.", "Issue its recipe again.")
+        what = "is damaged" if (run.folder / "result.json").exists() else "is not there: the run has not finished"
+        raise UsageError(f"Run {run.id} cannot be graded: its result.json {what}.", "Issue its recipe again.")
     first = next(print_ for print_, kind in kinds.items() if kind == "report")
     last = _manifest(store, "report", record.get("regraded", first), run)
     inputs: dict[str, list[tuple[str, str]]] = {
@@ -74,6 +75,8 @@ def regrade(run: Run, root: Path, watch: Watch, *, limit_seconds: float | None =
                 inputs[role] = []
                 for (kind, answered), (_, graded) in zip(inputs[source], before, strict=True):
                     old = _manifest(store, "grade", graded, run)
+                    for part in ((kind, answered), ("grade", graded)):
+                        _whole(store, *part, run)
                     limit = old["options"]["limit_seconds"] if limit_seconds is None else limit_seconds
                     job = _job(
                         old["stage"], "grade", grade, {"limit_seconds": limit}, {"rows": [(kind, answered)]},
@@ -138,6 +141,15 @@ def _manifest(store: Store, kind: str, print_: str, run: Run) -> dict[str, Any]:
             "Issue the run's recipe again: what is missing is made again.",
         )
     return found
+
+
+def _whole(store: Store, kind: str, print_: str, run: Run) -> None:
+    """Raises `UsageError` where an artifact differs from its manifest."""
+    if what := artifacts.fault(store.folder(kind, print_), _manifest(store, kind, print_, run)):
+        raise UsageError(
+            f"The {kind} artifact {print_} of run {run.id} is damaged: {what}.",
+            "Issue the run's recipe again: what is damaged is set aside and made again.",
+        )
 
 
 def _changes(before: Path, after: Path) -> Counter[tuple[str, str]]:

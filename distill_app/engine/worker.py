@@ -1,6 +1,6 @@
 """The process of one model stage: reads a job, carries it out, tells events as JSON lines, ends.
 
-Started by `engine.local` as `python -m distill_app.engine.worker JOB.json EVENT_FD PARENT_PID`. Its memory, the
+Started by `engine.local` as `python -m distill_app.engine.worker EVENT_FD PARENT_PID < JOB.json`. Its memory, the
 device's too, is given back by ending. It does not outlive the run that started it.
 """
 
@@ -28,15 +28,14 @@ from distill_app.students.vllm_machine import ALL_GPUS
 PR_SET_PDEATHSIG = 1
 
 
-def main(job_path: str, event_fd: str, parent: str) -> int:
+def main(event_fd: str, parent: str) -> int:
     """Exit code 0: the artifact is there. 1: an event `error`, `shortage` (of memory) or `crash` says why not.
 
     130: it was asked to stop by SIGINT, and left after the batch of rows at work (see `stopping`).
     """
     stopping.listen()
     _end_with(int(parent))
-    with open(job_path, encoding="utf-8") as file:
-        job = Job(**json.load(file))
+    job = Job(**json.load(sys.stdin.buffer))
     events = os.fdopen(int(event_fd), "w", encoding="utf-8", buffering=1)
     guard = threading.Lock()
 
@@ -83,4 +82,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:3]))

@@ -82,7 +82,7 @@ class Reselection:
         """Positions of the epoch's rows in the pool. The model is not touched where the epoch was chosen before."""
         path = self._path(epoch)
         if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = self._read(epoch)
         else:
             began = time.monotonic()
             if epoch == 0:
@@ -106,6 +106,19 @@ class Reselection:
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch}.json"
 
+    def _read(self, epoch: int) -> dict[str, Any]:
+        """What was chosen for an epoch. Raises `StageError` where that is damaged: the weights it was chosen with may
+        be gone, and chosen with others it could differ."""
+        path = self._path(epoch)
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            strange = set(found["ids"]) - set(self.places)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, f"{type(error).__name__}: {error}") from error
+        if strange or len(found["ids"]) != len(self.live.first):
+            raise _damaged(path, "its rows are not those of the pool")
+        return found
+
     def _first(self) -> dict[str, Any]:
         return {
             "epoch": 0,
@@ -119,7 +132,7 @@ class Reselection:
 
     def _same(self, epoch: int) -> dict[str, Any]:
         """The rows of the epoch before: it is not yet time to select again."""
-        before = json.loads(self._path(epoch - 1).read_text(encoding="utf-8"))
+        before = self._read(epoch - 1)
         return {**before, "epoch": epoch, "scored": 0, "overlap": 1.0, "scores": None, "warnings": []}
 
     def _choose(self, epoch: int, model: Any) -> dict[str, Any]:
@@ -144,7 +157,7 @@ class Reselection:
                 "Loosen the selector, or raise selector.candidates.",
             )
         ids = [row.id for row in kept]
-        before = set(json.loads(self._path(epoch - 1).read_text(encoding="utf-8"))["ids"])
+        before = set(self._read(epoch - 1)["ids"])
         return {
             "epoch": epoch,
             "rows": len(ids),
@@ -181,3 +194,10 @@ class Reselection:
         if scored and alone:
             signals["nll_alone"] = np.array([row.nll_alone for row in scored])
         return signals
+
+
+def _damaged(path: Path, what: str) -> StageError:
+    return StageError(
+        f"{path} is damaged ({what}), and what it says cannot be found out again.",
+        f"Remove {path.parents[1]} and issue the command again: this training begins anew.",
+    )

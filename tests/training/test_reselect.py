@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distill_app.errors import StageError
 from distill_app.selection import choice
 from distill_app.selection.capability import Scale
 from distill_app.selectors import Candidates
@@ -145,6 +146,15 @@ def test_an_epoch_chosen_before_is_not_chosen_again(student: Path, tmp_path: Pat
     (tmp_path / "epochs" / "epoch-1.json").write_text(json.dumps({"ids": ["r9", "r8", "r7", "r6"]}))
     again = reselection(student, tmp_path)
     assert again(1, None) == [9, 8, 7, 6]
+
+
+@pytest.mark.parametrize("text", ['{"ids": ["r9", "r8"', '{"ids": ["r9", "r8", "r7", "r66"]}', '{"ids": ["r9"]}', "[]"])
+def test_a_damaged_choice_is_named(student: Path, tmp_path: Path, text: str) -> None:
+    reselection(student, tmp_path)(0, None)
+    (tmp_path / "epochs" / "epoch-1.json").write_text(text)
+    with pytest.raises(StageError, match=r"epochs/epoch-1.json is damaged") as raised:
+        reselection(student, tmp_path)(1, None)
+    assert f"Remove {tmp_path} and issue" in str(raised.value.hint)
 
 
 def test_every_second_epoch(student: Path, tmp_path: Path) -> None:

@@ -93,6 +93,23 @@ def test_the_app_is_behind_it(app: App) -> None:
     assert _ask(app, "/openapi.json")[0] == 404
 
 
+def test_pages_begin_with_our_script_and_assets_are_kept(app: App) -> None:
+    """Gradio's modules keep the function for frames that they find: one page with the script after them is lost."""
+    for path in ("/", "/runs", "/results", "/inspect"):
+        _, headers, page = _ask(app, path)
+        assert 0 < page.index("setTimeout(() => call(performance.now()), 500)") < page.index('<script type="module"')
+        assert int(headers["content-length"]) == len(page.encode())
+    asset = page.split('type="module" crossorigin src=".', 1)[1].split('"')[0]
+    _, headers, script = _ask(app, asset, Accept_Encoding="br, gzip")
+    assert (headers["cache-control"], headers["content-encoding"]) == (
+        "public, max-age=31536000, immutable",
+        "identity",
+    )
+    assert int(headers["content-length"]) == len(script.encode())
+    assert "cache-control" not in _ask(app, "/assets/none.js")[1]
+    assert "call(performance.now())" not in _ask(app, "/config")[2]
+
+
 def test_ten_tabs_can_be_open_and_nothing_reports_home(app: App) -> None:
     config = json.loads(_ask(app, "/config")[2])
     assert config["connect_heartbeat"] is False  # or the sixth tab of a browser would never load
