@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from distill_app.engine import local
+from distill_app.engine.forkserver import Starter
 from distill_app.errors import StageError
 from distill_app.plan import graph
 from distill_app.recipe.resolve import load_arms
@@ -25,11 +26,12 @@ def carry_out(recipe: Path, root: Path, *sets: str, last: str = "select") -> dic
     plan = graph.build(arm)
     root.mkdir(parents=True, exist_ok=True)
     folders: dict[str, Path] = {}
-    for stage in plan.stages:
-        local.carry_out_stage(stage, plan, root, root, lambda _kind, _values: None)
-        folders[stage.name] = root / "artifacts" / stage.kind / stage.fingerprint
-        if stage.kind == last:
-            return folders
+    with Starter() as starter:
+        for stage in plan.stages:
+            local.carry_out_stage(stage, plan, root, root, lambda _kind, _values: None, starter)
+            folders[stage.name] = root / "artifacts" / stage.kind / stage.fingerprint
+            if stage.kind == last:
+                return folders
     raise AssertionError(f"the plan has no stage {last}")
 
 
@@ -172,10 +174,11 @@ def test_skills_by_a_teacher(tmp_path: Path, tiny_folder: Path) -> None:
     root = tmp_path / "workspace"
     root.mkdir()
     told = []
-    for stage in plan.stages:
-        local.carry_out_stage(stage, plan, root, root, lambda kind, values: told.append((kind, values)))
-        if stage.kind == "skills":
-            break
+    with Starter() as starter:
+        for stage in plan.stages:
+            local.carry_out_stage(stage, plan, root, root, lambda kind, values: told.append((kind, values)), starter)
+            if stage.kind == "skills":
+                break
     folder = root / "artifacts" / "skills" / stage.fingerprint
     rows = pq.read_table(folder / "skills.parquet").to_pylist()
     assert len(rows) == 6

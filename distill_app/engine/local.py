@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,6 +15,7 @@ from typing import Any
 
 from distill_app.engine import ladder, ladder_kept
 from distill_app.engine.execute import Job, execute, is_full
+from distill_app.engine.forkserver import Starter
 from distill_app.engine.presses import TERM_SECONDS, Presses, quietly
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
@@ -31,7 +30,7 @@ Emit = Callable[[str, Mapping[str, Any]], None]
 POLL_SECONDS = 0.1
 
 
-def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
+def carry_out(plan: Plan, root: Path, run: Run, watch: Watch, starter: Starter) -> None:
     """Run every stage of the plan that is not there yet and leave its result in the run's folder.
 
     `watch` is shown each event after it is written to the run's log. Raises `StageError` (finished work kept) or
@@ -47,7 +46,7 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
         try:
             note("run_started", {"run": run.id, "stages": [stage.name for stage in plan.stages]})
             for stage in plan.stages:
-                carry_out_stage(stage, plan, root, run.folder, note)
+                carry_out_stage(stage, plan, root, run.folder, note, starter)
             report = plan.stages[-1]
             publish(Store(root).folder(report.kind, report.fingerprint), run)
             note("run_finished", {"run": run.id})
@@ -62,7 +61,12 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch) -> None:
 
 
 def carry_out_stage(
-    stage: Stage, plan: Plan, root: Path, folder: Path, note: Callable[[str, Mapping[str, Any]], None]
+    stage: Stage,
+    plan: Plan,
+    root: Path,
+    folder: Path,
+    note: Callable[[str, Mapping[str, Any]], None],
+    starter: Starter,
 ) -> None:
     """Make one artifact; what its process prints goes to `folder`/out.log. Raises as `carry_out` does."""
     job = job_of(stage, plan, root)
@@ -74,7 +78,8 @@ def carry_out_stage(
 
     if stage.model:
         dynamic = bool(plan.arm.recipe.selector.options.get("dynamic"))
-        _in_process(job, ladder.use_of(stage.kind, stage.options, stage.rows, dynamic=dynamic), folder, emit)
+        use = ladder.use_of(stage.kind, stage.options, stage.rows, dynamic=dynamic)
+        _in_process(job, use, folder, emit, starter)
         return
     try:
         execute(job, emit)
@@ -106,11 +111,11 @@ def job_of(stage: Stage, plan: Plan, root: Path) -> Job:
     )
 
 
-def _in_process(job: Job, use: ladder.Use, logs: Path, emit: Emit) -> None:
+def _in_process(job: Job, use: ladder.Use, logs: Path, emit: Emit, starter: Starter) -> None:
     """Carry a job out in a process of its own, again with less memory for as long as that runs out and can be less."""
     given, job = job, ladder_kept.taken_up(job, emit)
     while True:
-        what = _attempt(job, logs, emit)
+        what = _attempt(job, logs, emit, starter)
         if what is None:
             return
         step = ladder.down(use, job.runtime, len(job.memory) + 1, what)
@@ -121,7 +126,7 @@ def _in_process(job: Job, use: ladder.Use, logs: Path, emit: Emit) -> None:
         emit("memory", step.as_json())
 
 
-def _attempt(job: Job, logs: Path, emit: Emit) -> ladder.Shortage | None:
+def _attempt(job: Job, logs: Path, emit: Emit, starter: Starter) -> ladder.Shortage | None:
     """One process. None: the artifact is there; else how its memory ran out. Raises as `carry_out` does."""
     kills = ladder.kernel_kills()
     error: StageError | None = None
@@ -141,7 +146,7 @@ def _attempt(job: Job, logs: Path, emit: Emit) -> ladder.Shortage | None:
             emit(kind, event)
 
     with Presses() as presses:
-        code = _worked(job, logs, presses, hear, lambda: emit("stage_stopping", _asked(presses)))
+        code = _worked(job, logs, presses, hear, lambda: emit("stage_stopping", _asked(presses)), starter)
     if error:
         raise error
     if presses.count or code in (130, -signal.SIGINT):
@@ -155,7 +160,14 @@ def _attempt(job: Job, logs: Path, emit: Emit) -> ladder.Shortage | None:
     return None
 
 
-def _worked(job: Job, logs: Path, presses: Presses, hear: Callable[[bytes], None], stopping: Callable[[], None]) -> int:
+def _worked(
+    job: Job,
+    logs: Path,
+    presses: Presses,
+    hear: Callable[[bytes], None],
+    stopping: Callable[[], None],
+    starter: Starter,
+) -> int:
     """Start the job's process, pass each line of its events to `hear`, and return its exit code.
 
     `stopping` is called when the process has been asked to stop.
@@ -165,15 +177,7 @@ def _worked(job: Job, logs: Path, presses: Presses, hear: Callable[[bytes], None
     with tempfile.TemporaryFile() as given, (logs / "out.log").open("ab") as out:
         given.write(json.dumps(job.as_json()).encode())
         given.seek(0)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distill_app.engine.worker", str(writing), str(os.getpid())],
-            stdin=given,
-            stdout=out,
-            stderr=out,
-            pass_fds=[writing],
-            start_new_session=True,  # the terminal's Ctrl-C reaches this process alone, which passes it on once
-            env={**os.environ, **_environment(job.runtime)},
-        )
+        process = starter.start(given, out, writing, {**os.environ, **_environment(job.runtime)})
         os.close(writing)
         told = False
         rest, open_ = b"", True

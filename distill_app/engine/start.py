@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.engine import local, ready
+from distill_app.engine.forkserver import Starter
 from distill_app.errors import StageError, UsageError
 from distill_app.plan import graph
 from distill_app.plan.stage import Plan
@@ -34,22 +35,24 @@ def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], 
             f"The workspace {root} cannot be made ({error.strerror}).", "Give another one with --workspace."
         ) from error
     ready.check(plans, Store(root))
-    results = []
-    for plan in plans:
-        run = _run_of(plan, root)
-        try:
-            local.carry_out(plan, root, run, watch)
-        except (StageError, KeyboardInterrupt) as error:
-            status = "failed" if isinstance(error, StageError) else "interrupted"
-            watch({"type": "end", "run": run.id, "status": status})
-            raise
-        result = run.result()
-        if result is None:
-            raise StageError(f"Run {run.id} left no result.json.", "Issue the command again.")
-        lock.complete(run, plan, Store(root))
-        results.append(result)
-        watch({"type": "end", "run": run.id, "status": "finished"})
-    return results
+    with Starter() as starter:
+        return [_result(plan, root, watch, starter) for plan in plans]
+
+
+def _result(plan: Plan, root: Path, watch: Callable[[dict[str, Any]], None], starter: Starter) -> dict[str, Any]:
+    run = _run_of(plan, root)
+    try:
+        local.carry_out(plan, root, run, watch, starter)
+    except (StageError, KeyboardInterrupt) as error:
+        status = "failed" if isinstance(error, StageError) else "interrupted"
+        watch({"type": "end", "run": run.id, "status": status})
+        raise
+    result = run.result()
+    if result is None:
+        raise StageError(f"Run {run.id} left no result.json.", "Issue the command again.")
+    lock.complete(run, plan, Store(root))
+    watch({"type": "end", "run": run.id, "status": "finished"})
+    return result
 
 
 def _run_of(plan: Plan, root: Path) -> Run:

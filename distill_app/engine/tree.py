@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.engine import local
+from distill_app.engine.forkserver import Starter
 from distill_app.errors import UsageError
 from distill_app.plan import graph
 from distill_app.recipe.resolve import Arm
@@ -42,9 +43,13 @@ def build(
     logs = root / "tools" / f"skill_tree-{last.fingerprint}"
     logs.mkdir(parents=True, exist_ok=True)
     watch({"type": "tool_started", "stages": [stage.name for stage in plan.stages]})
-    with locked(logs / "lock"):
+
+    def note(kind: str, values: Mapping[str, Any]) -> None:
+        watch({"type": kind, **values})
+
+    with locked(logs / "lock"), Starter() as starter:
         for stage in plan.stages:
-            local.carry_out_stage(stage, plan, root, logs, lambda kind, values: watch({"type": kind, **values}))
+            local.carry_out_stage(stage, plan, root, logs, note, starter)
     folder = Store(root).folder(last.kind, last.fingerprint)
     write_atomic(out, (folder / TREE).read_text(encoding="utf-8"))
     return Made(out, json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["facts"])

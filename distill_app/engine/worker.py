@@ -1,7 +1,7 @@
 """The process of one model stage: reads a job, carries it out, tells events as JSON lines, ends.
 
-Started by `engine.local` as `python -m distill_app.engine.worker EVENT_FD PARENT_PID < JOB.json`. Its memory, the
-device's too, is given back by ending. It does not outlive the run that started it.
+Started as `python -m distill_app.engine.worker EVENT_FD PARENT_PID < JOB.json`, or forked by `engine.forkserver`. Its
+memory, the device's too, is given back by ending. It does not outlive the run that started it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(event_fd: str, parent: str) -> int:
     130: it was asked to stop by SIGINT, and left after the batch of rows at work (see `stopping`).
     """
     stopping.listen()
-    _end_with(int(parent))
+    end_with(int(parent))
     job = Job(**json.load(sys.stdin.buffer))
     events = os.fdopen(int(event_fd), "w", encoding="utf-8", buffering=1)
     guard = threading.Lock()
@@ -68,8 +68,8 @@ def main(event_fd: str, parent: str) -> int:
     return 0
 
 
-def _end_with(parent: int) -> None:
-    """Have this process killed when the run that started it dies: by the kernel on Linux, by watching elsewhere."""
+def end_with(parent: int) -> None:
+    """Have this process killed when the one that started it dies: by the kernel on Linux, by watching elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import jsonschema
 import psutil
 import pytest
 
-from distill_app.engine import local
+from distill_app.engine import forkserver, local
+from distill_app.engine.forkserver import Starter
 from distill_app.plan import graph
 from distill_app.recipe.resolve import load_arms
 from distill_app.training import checkpoints
@@ -41,9 +42,8 @@ def training(tmp_path: Path, tiny_folder: Path) -> Iterator[tuple[subprocess.Pop
     recipe = small(tmp_path, tiny_folder, **{"epochs: 2": "epochs: 400"})
     run = start_run(recipe, tmp_path / "workspace")
     until(run, "loss")
-    (worker,) = (
-        child for child in psutil.Process(run.pid).children() if "distill_app.engine.worker" in child.cmdline()
-    )
+    (server,) = (child for child in psutil.Process(run.pid).children() if forkserver.COMMAND in child.cmdline())
+    (worker,) = server.children()
     yield run, worker
     run.kill()
     run.communicate()
@@ -111,13 +111,18 @@ def test_memory_that_runs_out_twice(tmp_path: Path, tiny_folder: Path, monkeypat
     root = tmp_path / "workspace"
     root.mkdir()
     told: list[dict[str, Any]] = []
-    for stage in plan.stages:
-        if stage.kind == "train":
-            monkeypatch.setenv("PYTHONPATH", str(SHORT_OF_MEMORY))
-            monkeypatch.setenv("SHORT_OF_MEMORY", str(tmp_path / "attempts"))
-        local.carry_out_stage(stage, plan, root, root, lambda kind, values: told.append({"type": kind, **values}))
-        if stage.kind == "train":
-            break
+
+    def note(kind: str, values: Mapping[str, Any]) -> None:
+        told.append({"type": kind, **values})
+
+    with Starter() as starter:
+        for stage in plan.stages:
+            if stage.kind == "train":
+                monkeypatch.setenv("PYTHONPATH", str(SHORT_OF_MEMORY))
+                monkeypatch.setenv("SHORT_OF_MEMORY", str(tmp_path / "attempts"))
+            local.carry_out_stage(stage, plan, root, root, note, starter)
+            if stage.kind == "train":
+                break
     rungs = [event for event in told if event["type"] == "memory"]
     rows = [event["changes"][0] for event in rungs]
     assert rows == [

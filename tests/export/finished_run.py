@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distill_app import export as room
 from distill_app.engine import local, start
+from distill_app.engine.forkserver import Starter
 from distill_app.export import Wish
 from distill_app.plan import graph
 from distill_app.recipe.resolve import load_arms
@@ -54,7 +55,8 @@ def made(folder: Path, name: str, *sets: str) -> Made:
     plan = graph.build(arm)
     plan = replace(plan, stages=tuple(replace(stage, model=False) for stage in plan.stages))
     run = start._run_of(plan, root)
-    local.carry_out(plan, root, run, lambda _: None)
+    with Starter() as starter:
+        local.carry_out(plan, root, run, lambda _: None, starter)
     out = folder / name
     return Made(root, run, out, room.export(root, run, out, Wish(), print))
 

@@ -14,7 +14,10 @@ def _die() -> None:
     if os.environ["CRASH_DO"] == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
         return
-    if "distill_app.engine.worker" in sys.orig_argv:
+    if "distill_app.engine.forkserver" in sys.orig_argv:  # forked by the server, which the run has started
+        with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as stat:
+            run = int(stat.read().rpartition(")")[2].split()[1])
+        os.kill(run, signal.SIGKILL)
         os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 

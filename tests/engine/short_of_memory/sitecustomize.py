@@ -1,4 +1,4 @@
-"""Found on PYTHONPATH by a stage's process: the first attempt dies in its second pass.
+"""Found on PYTHONPATH by the server that forks the stages' processes: the first attempt dies in its second pass.
 
 The folder in SHORT_OF_MEMORY counts the attempts. From the second on, a process may have only so much more data than it
 has when its first loss is taken, and the kernel refuses what is beyond: too little for any step in the second attempt,
@@ -45,5 +45,5 @@ def _prepare(folder: Path) -> None:
     loss.target_loss = target_loss
 
 
-if "distill_app.engine.worker" in sys.orig_argv:
-    _prepare(Path(os.environ["SHORT_OF_MEMORY"]))
+if "distill_app.engine.forkserver" in sys.orig_argv:
+    os.register_at_fork(after_in_child=lambda: _prepare(Path(os.environ["SHORT_OF_MEMORY"])))
