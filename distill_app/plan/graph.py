@@ -16,7 +16,7 @@ from distill_app.recipe.model import Recipe
 from distill_app.recipe.resolve import Arm
 from distill_app.skills import build as build_skills
 from distill_app.students import adapter_limits
-from distill_app.students.locate import Located
+from distill_app.students.locate import Located, public_name
 
 
 def build(arm: Arm) -> Plan:
@@ -86,7 +86,7 @@ def build(arm: Arm) -> Plan:
             "recipe": recipe.name,
             "description": recipe.description,
             "label": arm.label,
-            "student": recipe.student.model,
+            "student": public_name(recipe.student.model),
             "teachers": [
                 {"name": choice.name, "backend": choice.key, "weight": choice.weight, "limit": choice.limit}
                 for choice in recipe.teacher

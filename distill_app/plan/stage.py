@@ -101,6 +101,8 @@ def source_options(source: ProblemSource, content: str | None) -> dict[str, Any]
     options = dataclasses.asdict(source)
     options.pop("name", None)
     options["dataset"] = source.dataset if _is_named(source.dataset) else source.dataset.partition(":")[0]
+    if (content or "").startswith("hub:"):
+        options["revision"] = None  # the content names the commit that it stands for
     return {**options, "content": content}
 
 

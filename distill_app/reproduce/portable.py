@@ -11,9 +11,6 @@ from typing import Any
 from distill_app.recipe import paths
 from distill_app.recipe.nodes import Node, Path
 
-_SOURCES = (("pool", "problems"), ("evaluation", "benchmarks"))
-"""Their `revision` enters fingerprints as it is written, so that pinning it would make another recipe of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Portable:
@@ -27,8 +24,8 @@ def portable(root: Node, resolved: Mapping[str, Any], folder: str, contents: Map
     """`resolved` for another machine.
 
     A path under `folder`, the recipe's own, is told from there, any other by its last part alone (in a numbered folder
-    where two are called the same): home folders and users' names stay here. Models and traces of a hub that name no
-    revision are pinned to the commit in `contents` (dotted path -> content), which changes no fingerprint.
+    where two are called the same): home folders and users' names stay here. What is taken from a hub without a
+    revision is pinned to the commit in `contents` (dotted path -> content), which changes no fingerprint.
     """
     data: dict[str, Any] = copy.deepcopy(dict(resolved))
     names: dict[str, str] = {}
@@ -92,7 +89,7 @@ def _rename(data: dict[str, Any], place: paths.Place, name: str) -> None:
 
 def _pin(data: Any, path: Path, content: str) -> None:
     """Write the commit of `hub:NAME@COMMIT` where the map around `path` has a revision that nobody gave."""
-    if not content.startswith("hub:") or path[:2] in _SOURCES:
+    if not content.startswith("hub:"):
         return
     for part in path[:-1]:
         data = data[part]

@@ -25,6 +25,9 @@ def run(stage: Context) -> Summary:
     options: dict[str, Any] = {
         key: value for key, value in stage.options.items() if key not in ("content", "check_golds")
     }
+    content = stage.options["content"] or ""
+    if content.startswith("hub:"):
+        options["revision"] = content.rpartition("@")[2]  # what was planned is read, though the hub move on meanwhile
     source = build(ProblemSource, {**options, "dataset": stage.local["dataset"]})
     result = sources.read(source)
     if stage.options["check_golds"]:

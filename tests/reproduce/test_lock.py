@@ -150,8 +150,28 @@ def test_paths_outside_lose_their_folders_and_hubs_their_choice(tmp_path: Path) 
     assert told.recipe["teacher"][0]["path"] == ["2/rows.jsonl", "rows.jsonl"]
     assert told.recipe["evaluation"]["benchmarks"][0]["dataset"] == "jsonl:test.jsonl"
     assert told.recipe["student"]["revision"] == commit
-    assert told.recipe["pool"]["problems"]["revision"] is None
+    assert told.recipe["pool"]["problems"]["revision"] == commit
     assert arm.resolved["student"]["revision"] is None, "what was given is left as it was"
+
+
+def test_a_hub_data_set_is_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by a branch or by the commit that the branch stands for, it is the same stage: a lock may pin it."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    refs = tmp_path / "hub" / "datasets--org--data" / "refs"
+    refs.mkdir(parents=True)
+    (refs / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    recipe = local(tmp_path / "r")
+    plans = [
+        graph.build(arm)
+        for pinned in ("null", f"'{commit}'", f"'{'1' * 40}'")
+        for arm in load_arms(recipe, ["pool.problems.dataset=org/data", f"pool.problems.revision={pinned}"])
+    ]
+    newest, same, other = (plan.stages[0] for plan in plans)
+    assert (newest.kind, newest.options["content"]) == ("problems", f"hub:org/data@{commit}")
+    assert newest.fingerprint == same.fingerprint != other.fingerprint
+    assert plans[0].fingerprint == plans[1].fingerprint
 
 
 def test_an_unfinished_run_notes_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
