@@ -6,6 +6,7 @@ A site that a person visits may send requests to this machine (cross-site reques
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -154,4 +155,6 @@ def check(host: str, *, network: bool, password_env: str | None, mcp: bool) -> s
             "MCP clients are not asked for the password, so the two do not go together.",
             "Leave --mcp or --password-env out.",
         )
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise UsageError("--mcp needs the package mcp, which is not installed.", "pip install 'distill-app[mcp]'")
     return password

@@ -23,12 +23,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from distill_app.students import backbone, builtin, device, packing, quiet
 from distill_app.students.load import load
 from distill_app.students.scoring import ScoreRequest, score, start_token
 from distill_app.students.template import ChatTemplate
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.worked_pool import worked_pool
 
 ARMS = ("ours", "ours_padded", "one_row", "one_row_float32", "batches")
@@ -141,6 +143,92 @@ def layer_rate(model: Any, positions: int) -> float:
     return best
 
 
+class Compared(NamedTuple):
+    """CPU seconds of each arm and the means it found, in nats; `ideal` are the seconds at the rate of the products."""
+
+    seconds: dict[str, float]
+    found: dict[str, list[float]]
+    ideal: float
+
+    def off(self, arm: str) -> float:
+        """The largest difference of a mean from what float32 gives."""
+        truth = self.found["one_row_float32"]
+        return max(abs(a - b) for a, b in zip(self.found[arm], truth, strict=True))
+
+
+class Given(NamedTuple):
+    """The student, and the rows to score."""
+
+    folder: Path
+    model: Any
+    start: int
+    rows: list[ScoreRequest]
+
+
+def given(problems: int, samples: int, threads: int, dtype: str) -> Given:
+    """Load the student and make the rows."""
+    quiet.libraries()
+    device.set_threads(threads)
+    where = device.pick("cpu", dtype)
+    folder = builtin.materialise("smollm2-135m-instruct", print)
+    model, tokenizer = load(folder, where)
+    rows = traces(ChatTemplate(tokenizer, "", "{question}"), problems, samples)
+    both = sum(len(row.prompt_ids) + 2 * len(row.target_ids) + 1 for row in rows)
+    lengths = sorted(len(row.prompt_ids) + len(row.target_ids) for row in rows)
+    print(f"{where.dtype}: {where.why}; {threads} threads")
+    print(f"{len(rows)} rows of {lengths[0]}-{lengths[-1]} tokens, {both} in both conditionings")
+    return Given(folder, model, start_token(tokenizer), rows)
+
+
+def compare(what: Given, arms: Sequence[str], step: int, pack_tokens: int) -> Compared:
+    """Each arm on all rows, `step` rows at a time in turn."""
+    folder, model, start, rows = what
+    ours(model, rows[:8], start, pack_tokens)
+    single = load(folder, device.Device("cpu", "float32", ""))[0] if "one_row_float32" in arms else None
+    seconds = dict.fromkeys(arms, 0.0)
+    found: dict[str, list[float]] = {arm: [] for arm in arms}
+    needed, nodes, heads, ideal = 0.0, 0, 0, 0.0
+    for first in range(0, len(rows), step):
+        part = rows[first : first + step]
+        work, distinct, scored = operations(model, part, start, pack_tokens)
+        rate = layer_rate(model, pack_tokens)
+        needed, nodes, heads, ideal = needed + work, nodes + distinct, heads + scored, ideal + work / rate
+        for arm in arms:
+            run = {"ours": ours, "ours_padded": ours_padded, "batches": batches}.get(arm, one_row)
+            begun = time.process_time()
+            found[arm] += run(single if arm == "one_row_float32" else model, part, start, pack_tokens)
+            seconds[arm] += time.process_time() - begun
+        print(f"  rows {first}-{first + len(part) - 1}: matrix products {rate / 1e9:.0f} GFLOPS", flush=True)
+    print(f"{nodes} different tokens to compute, {heads} answer positions for the head, {needed / 1e9:.0f} GFLOP")
+    return Compared(seconds, found, ideal)
+
+
+def measure() -> list[Figure]:
+    """Scoring's figures: one answer a question, four, and the memory of a long one."""
+    figures = []
+    for problems, samples in ((160, 1), (40, 4)):
+        what = given(problems, samples, 1, "auto")
+        seconds, _, ideal = done = compare(what, ("ours", "one_row", "one_row_float32"), 40, 2048)
+        conditions = (
+            f"{problems} questions, {samples} answers each, 1 thread; off by {done.off('ours'):.3f} nats at most"
+        )
+        for arm, name in (("one_row_float32", "batch 1, two passes, float32"), ("one_row", "the same in bfloat16")):
+            figures.append(Figure("student scoring", name, seconds[arm] / seconds["ours"], "x", "5", conditions))
+        figures.append(
+            Figure("student scoring", "the rate of one layer's products", 100 * ideal / seconds["ours"], "%", "70",
+                   conditions)
+        )  # fmt: skip
+    length = 4000
+    long = [ScoreRequest("long", what.rows[0].prompt_ids, [1000 + n * 7 % 40_000 for n in range(length)])]
+    logits = length * what.model.config.vocab_size * 4 / 2**20
+    peak, _ = peak_of(what.model, long, what.start, 2048)
+    figures.append(
+        Figure("memory to score 4,000 tokens", "their logits in float32", peak / logits, "x", "-",
+               f"{peak:.0f} MiB above the loaded model; the logits would be {logits:.0f}")
+    )  # fmt: skip
+    return figures
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,53 +239,25 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="where ours spends its time, on the first slice")
     parser.add_argument("--peak", action="store_true", help="memory that ours takes above the loaded model")
     asked = parser.parse_args()
-    quiet.libraries()
-
-    device.set_threads(asked.threads)
-    where = device.pick("cpu", asked.dtype)
-    folder = builtin.materialise("smollm2-135m-instruct", print)
-    model, tokenizer = load(folder, where)
-    start = start_token(tokenizer)
-    rows = traces(ChatTemplate(tokenizer, "", "{question}"), asked.problems, asked.samples)
-    both = sum(len(row.prompt_ids) + 2 * len(row.target_ids) + 1 for row in rows)
-    lengths = sorted(len(row.prompt_ids) + len(row.target_ids) for row in rows)
-    print(f"{where.dtype}: {where.why}; {asked.threads} threads; packs of {asked.pack_tokens} tokens")
-    print(f"{len(rows)} rows of {lengths[0]}-{lengths[-1]} tokens, {both} in both conditionings")
-    if asked.peak:
-        _print_peak(model, rows, start, asked.pack_tokens)
-        return
-    ours(model, rows[:8], start, asked.pack_tokens)
-    if asked.profile:
-        _print_profile(lambda: ours(model, rows[: len(rows) // asked.slices], start, asked.pack_tokens))
-        return
-
-    arms = asked.arms.split(",")
-    single = load(folder, device.Device("cpu", "float32", ""))[0] if "one_row_float32" in arms else None
-    seconds = dict.fromkeys(arms, 0.0)
-    found: dict[str, list[float]] = {arm: [] for arm in arms}
-    needed, nodes, heads, ideal = 0.0, 0, 0, 0.0
+    what = given(asked.problems, asked.samples, asked.threads, asked.dtype)
+    _, model, start, rows = what
     step = -(-asked.problems // asked.slices) * asked.samples
-    for first in range(0, len(rows), step):
-        part = rows[first : first + step]
-        work, distinct, scored = operations(model, part, start, asked.pack_tokens)
-        rate = layer_rate(model, asked.pack_tokens)
-        needed, nodes, heads, ideal = needed + work, nodes + distinct, heads + scored, ideal + work / rate
-        for arm in arms:
-            run = {"ours": ours, "ours_padded": ours_padded, "batches": batches}.get(arm, one_row)
-            begun = time.process_time()
-            found[arm] += run(single if arm == "one_row_float32" else model, part, start, asked.pack_tokens)
-            seconds[arm] += time.process_time() - begun
-        print(f"  rows {first}-{first + len(part) - 1}: matrix products {rate / 1e9:.0f} GFLOPS", flush=True)
-    print(f"{nodes} different tokens to compute, {heads} answer positions for the head, {needed / 1e9:.0f} GFLOP")
+    if asked.peak:
+        peak, before = peak_of(model, rows, start, asked.pack_tokens)
+        print(f"{peak:.0f} MiB above the {before:.0f} MiB before")
+        return
+    if asked.profile:
+        ours(model, rows[:8], start, asked.pack_tokens)
+        _print_profile(lambda: ours(model, rows[:step], start, asked.pack_tokens))
+        return
+    arms = asked.arms.split(",")
+    seconds, _, ideal = done = compare(what, arms, step, asked.pack_tokens)
     titles = f"{'CPU s':>7} {'rows/CPU s':>11} {'beside ours':>12} {'of the rate':>12} {'from float32':>13}"
     print(f"\n{'arm':16} {titles}")
     for arm in arms:
         share = f"{ideal / seconds[arm]:.1%}" if arm != "one_row_float32" else ""
         ratio = f"{seconds[arm] / seconds['ours']:.2f}" if "ours" in arms else ""
-        off = ""
-        if "one_row_float32" in arms:
-            truth = found["one_row_float32"]
-            off = f"{max(abs(a - b) for a, b in zip(found[arm], truth, strict=True)):.1e}"
+        off = f"{done.off(arm):.1e}" if "one_row_float32" in arms else ""
         print(f"{arm:16} {seconds[arm]:7.1f} {len(rows) / seconds[arm]:11.1f} {ratio:>12} {share:>12} {off:>13}")
     print("beside ours: times ours' CPU seconds; from float32: the largest difference of a mean, in nats")
 
@@ -210,9 +270,8 @@ def _print_profile(run: Callable[[], object]) -> None:
     print(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=40))
 
 
-def _print_peak(model: Any, rows: Sequence[ScoreRequest], start: int, pack_tokens: int) -> None:
-    """From the kernel's own high-water mark, which can be set back on Linux."""
-    from pathlib import Path
+def peak_of(model: Any, rows: Sequence[ScoreRequest], start: int, pack_tokens: int) -> tuple[float, float]:
+    """MiB that scoring takes above what is there before, and that; from the kernel's high-water mark (Linux)."""
 
     def resident(name: str) -> float:
         line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name))
@@ -221,7 +280,7 @@ def _print_peak(model: Any, rows: Sequence[ScoreRequest], start: int, pack_token
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
     ours(model, rows, start, pack_tokens)
-    print(f"{resident('VmHWM') - before:.0f} MiB above the {before:.0f} MiB before")
+    return resident("VmHWM") - before, before
 
 
 if __name__ == "__main__":

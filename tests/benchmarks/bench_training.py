@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from distill_app.training.checkpoints import Every
 from distill_app.training.order import BatchOrder
 from distill_app.training.rows import Encoded, TrainingRow, encode
 from distill_app.training.trainer import EAGER_TOKENS
+from tests.benchmarks.figures import Figure
 
 ARMS = ("ours", "ours_sdpa", "ours_eager", "ours_random", "trl", "trl_defaults")
 BATCH = 8
@@ -106,6 +108,46 @@ def _trl(arm: str, model: Any, tokenizer: Any, encoded: Encoded, out: Path, _whe
     )
 
 
+def compare(arms: Sequence[str], count: int, threads: int, dtype: str) -> tuple[int, dict[str, tuple[float, float]]]:
+    """Real tokens of `count` rows, and each arm's CPU and wall clock seconds on them."""
+    quiet.libraries()
+    import datasets
+
+    datasets.disable_progress_bars()
+    device.set_threads(threads)
+    where = device.pick("cpu", dtype)
+    folder = builtin.materialise("smollm2-135m-instruct", print)
+    template = ChatTemplate(load_tokenizer(folder), "", "{question}")
+    encoded = encode(rows(count), template, 2048)
+    lengths = sorted(len(example.input_ids) for example in encoded.examples)
+    print(f"{where.dtype}: {where.why}; {threads} threads")
+    print(f"{len(lengths)} rows of {lengths[0]}-{lengths[-1]} tokens, {sum(lengths)} in all")
+    # What the first forward pass sets up (kernels, thread pools) is no arm's fault.
+    seconds_of("ours", Encoded(encoded.examples[:BATCH], ()), folder, where)
+    taken: dict[str, tuple[float, float]] = {}
+    for arm in arms:
+        taken[arm] = seconds_of(arm, encoded, folder, where)
+        print(f"  {arm}: {taken[arm][0]:.1f} CPU s, {taken[arm][1]:.1f} s", flush=True)
+    return sum(lengths), taken
+
+
+def measure(count: int = 64, threads: int = 1) -> list[Figure]:
+    """Training's figures."""
+    tokens, taken = compare(("ours", "trl", "trl_defaults"), count, threads, "auto")
+    ours = taken["ours"][0]
+    conditions = (
+        f"{count} rows, {tokens} tokens, batches of {BATCH}, {threads} thread; {tokens / ours:.0f} tokens/CPU s"
+    )
+    return [
+        Figure(
+            "LoRA training", "TRL's SFTTrainer as it comes", taken["trl_defaults"][0] / ours, "x", "1.3", conditions
+        ),
+        Figure(
+            "LoRA training", "SFTTrainer, activations kept, no autocast", taken["trl"][0] / ours, "x", "1.3", conditions
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,25 +156,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--arms", default=",".join(ARMS))
     asked = parser.parse_args()
-    quiet.libraries()
-    import datasets
-
-    datasets.disable_progress_bars()
-    device.set_threads(asked.threads)
-    where = device.pick("cpu", asked.dtype)
-    folder = builtin.materialise("smollm2-135m-instruct", print)
-    template = ChatTemplate(load_tokenizer(folder), "", "{question}")
-    encoded = encode(rows(asked.rows), template, 2048)
-    tokens = sum(len(example.input_ids) for example in encoded.examples)
-    lengths = sorted(len(example.input_ids) for example in encoded.examples)
-    print(f"{where.dtype}: {where.why}; {asked.threads} threads")
-    print(f"{len(lengths)} rows of {lengths[0]}-{lengths[-1]} tokens, {tokens} in all")
-    # What the first forward pass sets up (kernels, thread pools) is no arm's fault.
-    seconds_of("ours", Encoded(encoded.examples[:BATCH], ()), folder, where)
-    taken: dict[str, tuple[float, float]] = {}
-    for arm in asked.arms.split(","):
-        taken[arm] = seconds_of(arm, encoded, folder, where)
-        print(f"  {arm}: {taken[arm][0]:.1f} CPU s, {taken[arm][1]:.1f} s", flush=True)
+    tokens, taken = compare(asked.arms.split(","), asked.rows, asked.threads, asked.dtype)
     print(f"\n{'arm':14} {'tokens/CPU s':>13} {'tokens/s':>9} {'CPU s':>7} {'beside TRL defaults':>20}")
     for arm, (cpu, wall) in taken.items():
         ratio = f"{taken['trl_defaults'][0] / cpu:.2f}" if "trl_defaults" in taken else ""

@@ -1,0 +1,25 @@
+"""What a benchmark has measured, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """One measured value: of what, beside what, and what it was meant to be."""
+
+    what: str
+    against: str
+    value: float
+    unit: str
+    goal: str
+    conditions: str = ""
+
+
+def show(figures: Sequence[Figure]) -> None:
+    """Print the figures, a line each."""
+    wide = max((len(f"{one.what} / {one.against}") for one in figures), default=0)
+    for one in figures:
+        name = f"{one.what} / {one.against}"
+        print(f"{name:<{wide}}  {one.value:10.3g} {one.unit:<9} goal {one.goal:<14} {one.conditions}", flush=True)

@@ -1,0 +1,54 @@
+"""A client of the Model Context Protocol calls the endpoints of `distill-app ui --mcp`."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recipes import distill, small
+from tests.ui.conftest import launched
+
+INSTALLED = importlib.util.find_spec("mcp") is not None
+
+
+async def asked(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[set[str], list[Any]]:
+    """The names of the server's tools, and what each call answers (Gradio writes values as Python does)."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with (
+        streamable_http_client(f"{url}/gradio_api/mcp/") as (reading, writing, _),
+        ClientSession(reading, writing) as session,
+    ):
+        await session.initialize()
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        return names, [await session.call_tool(name, values) for name, values in calls]
+
+
+@pytest.mark.skipif(not INSTALLED, reason="the package mcp is not installed")
+def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
+    text = small(tmp_path, "builtin:smollm2-135m-instruct").read_text()
+    with launched(tmp_path / "workspace", "--mcp") as app:
+        names, (good, wrong) = asyncio.run(
+            asked(
+                app.url,
+                [("validate", {"recipe": given, "sets": []}) for given in (text, text.replace("epochs", "epoch"))],
+            )
+        )
+    assert {name.rpartition("_")[2] for name in names} >= {"validate", "plan", "start", "stop", "runs", "leaderboard"}
+    assert not good.isError
+    assert ast.literal_eval(good.content[0].text) == []
+    (problem,) = ast.literal_eval(wrong.content[0].text)
+    assert "epochs" in problem["message"]
+
+
+@pytest.mark.skipif(INSTALLED, reason="the package mcp is installed")
+def test_without_the_package_it_says_so(tmp_path: Path) -> None:
+    refused = distill("ui", "--mcp", workspace=tmp_path / "workspace")
+    assert refused.returncode == 2
+    assert "pip install 'distill-app[mcp]'" in refused.stderr
