@@ -44,7 +44,7 @@ def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     assert not good.isError
     assert ast.literal_eval(good.content[0].text) == []
     (problem,) = ast.literal_eval(wrong.content[0].text)
-    assert "epochs" in problem["message"]
+    assert problem["suggestion"] == "Did you mean `epochs`?"
 
 
 @pytest.mark.skipif(INSTALLED, reason="the package mcp is installed")
