@@ -58,11 +58,7 @@ def execute(job: Job, emit: Emit) -> Artifact:
     store = Store(Path(job.root))
     try:
         with store.lock(job.kind, job.fingerprint, lambda: emit("stage_waiting", {})):
-            found = store.find(job.kind, job.fingerprint, lambda why: emit("stage_damaged", {"why": why}))
-            if found:
-                emit("stage_cached", _figures(found.manifest))
-                return found
-            return _make(store, job, emit)
+            return _found(store, job, emit) or _make(store, job, emit)
     except Exception as error:
         if is_full(error, store.root):
             raise StageError(
@@ -70,6 +66,25 @@ def execute(job: Job, emit: Emit) -> Artifact:
                 "Finished work is kept: make room (or choose another --workspace) and issue the command again.",
             ) from error
         raise
+
+
+def is_there(job: Job, emit: Emit) -> bool:
+    """Whether the artifact of this job is finished and whole; then `stage_cached` is emitted and nothing is left to do.
+
+    Saves the process that would find it so. Of a damaged one `stage_damaged` is emitted; it is set aside.
+    """
+    store = Store(Path(job.root))
+    if store.state(job.kind, job.fingerprint) != "cached":
+        return False
+    with store.lock(job.kind, job.fingerprint, lambda: emit("stage_waiting", {})):
+        return _found(store, job, emit) is not None
+
+
+def _found(store: Store, job: Job, emit: Emit) -> Artifact | None:
+    found = store.find(job.kind, job.fingerprint, lambda why: emit("stage_damaged", {"why": why}))
+    if found:
+        emit("stage_cached", _figures(found.manifest))
+    return found
 
 
 def is_full(error: Exception, folder: Path) -> bool:

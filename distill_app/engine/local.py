@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_app.engine import ladder, ladder_kept
-from distill_app.engine.execute import Job, execute, is_full
+from distill_app.engine.execute import Job, execute, is_full, is_there
 from distill_app.engine.forkserver import Starter
 from distill_app.engine.presses import TERM_SECONDS, Presses, quietly
 from distill_app.errors import DistillError, StageError
@@ -77,6 +77,8 @@ def carry_out_stage(
             estimate.remember(stage.work, values["rows"], values["tokens"], values["seconds"], values["memory_bytes"])
 
     if stage.model:
+        if is_there(job, emit):
+            return
         dynamic = bool(plan.arm.recipe.selector.options.get("dynamic"))
         use = ladder.use_of(stage.kind, stage.options, stage.rows, dynamic=dynamic)
         _in_process(job, use, folder, emit, starter)
