@@ -40,8 +40,8 @@ class Process(Protocol):
 class Starter:
     """Starts stages' processes: by a server where that can be done here, else each by itself.
 
-    A context, whose end is the server's. The server is started with the first process, and anew where it has died or
-    where another environment is wanted.
+    A context, whose end is the server's. The server is started by `warm` or with the first process, and anew where it
+    has died or where another environment is wanted.
     """
 
     def __init__(self) -> None:
@@ -52,6 +52,12 @@ class Starter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end()
+
+    def warm(self, out: IO[bytes], env: Mapping[str, str]) -> None:
+        """Have the libraries loaded, beside what is done until the first process is wanted."""
+        if possible() and (self._server is None or not self._server.serves(env)):
+            self._end()
+            self._server = _Server(out, env)
 
     def start(self, job: IO[bytes], out: IO[bytes], events: int, env: Mapping[str, str]) -> Process:
         """A process of `engine.worker` that reads its job from `job`, prints to `out` and tells events to `events`."""
@@ -65,9 +71,8 @@ class Starter:
                 start_new_session=True,  # the terminal's Ctrl-C reaches this process alone, which passes it on once
                 env=env,
             )
-        if self._server is None or not self._server.serves(env):
-            self._end()
-            self._server = _Server(out, env)
+        self.warm(out, env)
+        assert self._server is not None
         return self._server.fork([job.fileno(), out.fileno(), events])
 
     def _end(self) -> None:

@@ -45,10 +45,14 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch, starter: Starter) 
 
         try:
             note("run_started", {"run": run.id, "stages": [stage.name for stage in plan.stages]})
+            store = Store(root)
+            if any(stage.model and store.state(stage.kind, stage.fingerprint) != "cached" for stage in plan.stages):
+                with (run.folder / "out.log").open("ab") as out:
+                    starter.warm(out, _environment(dataclasses.asdict(plan.arm.recipe.runtime)))
             for stage in plan.stages:
                 carry_out_stage(stage, plan, root, run.folder, note, starter)
             report = plan.stages[-1]
-            publish(Store(root).folder(report.kind, report.fingerprint), run)
+            publish(store.folder(report.kind, report.fingerprint), run)
             note("run_finished", {"run": run.id})
         except KeyboardInterrupt:
             quietly(lambda: note("run_interrupted", {"run": run.id}))
@@ -179,7 +183,7 @@ def _worked(
     with tempfile.TemporaryFile() as given, (logs / "out.log").open("ab") as out:
         given.write(json.dumps(job.as_json()).encode())
         given.seek(0)
-        process = starter.start(given, out, writing, {**os.environ, **_environment(job.runtime)})
+        process = starter.start(given, out, writing, _environment(job.runtime))
         os.close(writing)
         told = False
         rest, open_ = b"", True
@@ -210,8 +214,8 @@ def _asked(presses: Presses) -> dict[str, Any]:
 
 
 def _environment(runtime: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that only count before a library is loaded. Idle OpenMP threads sleep instead of spinning."""
-    settings = {"OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    """Ours, with settings that only count before a library is loaded. Idle OpenMP threads sleep instead of spinning."""
+    settings = {**os.environ, "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
     if runtime["threads"]:
         settings["OMP_NUM_THREADS"] = str(runtime["threads"])
     return settings
