@@ -16,7 +16,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from distill_app.training.checkpoints import Every
 from distill_app.training.reselect import Live, Reselection
 from distill_app.training.rows import TrainingRow, encode
 from distill_app.training.trainer import train
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.worked_pool import worked_pool
 
 SETTINGS = Training(
@@ -84,22 +85,29 @@ class Watched(Reselection):
         return found
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pool", type=int, default=400)
-    parser.add_argument("--top", type=float, default=12.5)
-    parser.add_argument("--candidates", type=float, default=20)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
+class Outcome(NamedTuple):
+    """CPU seconds of the training without choosing, of choosing again, and of doing so from all rows; for each time the
+    share of what all would have given, and the overlap with the epoch before."""
+
+    trained: float
+    again: float
+    full: float
+    kept: list[float]
+    overlaps: list[float]
+    rows: int
+    candidates: int
+    stay: int
+
+
+def compare(pool: int, top: float, candidates: float, epochs: int, threads: int) -> Outcome:
+    """Train once, choosing again by both ways before each epoch but the first."""
     quiet.libraries()
-    device.set_threads(asked.threads)
+    device.set_threads(threads)
     where = device.pick("cpu", "auto")
     folder = builtin.materialise("smollm2-135m-instruct", print)
     tokenizer = load_tokenizer(folder)
     template = ChatTemplate(tokenizer, "", "{question}")
-    traces = worked_pool(asked.pool, 1)
+    traces = worked_pool(pool, 1)
     quality = qualities(traces)
     requests = {
         row.id: ScoreRequest(row.id, template.prompt_ids(row.question), template.target_ids(row.text)[:-1])
@@ -116,7 +124,7 @@ def main() -> None:
     ):  # fmt: skip
         before |= {row.id: row for row in batch}
     del model
-    print(f"{where.dtype}: {where.why}; {asked.threads} threads; {len(traces)} traces, {len(test)} held out")
+    print(f"{where.dtype}: {where.why}; {threads} threads; {len(traces)} traces, {len(test)} held out")
     print(f"scoring the whole pool once, before training: {time.process_time() - began:.1f} CPU s")
 
     ids = [traces[place].id for place in stay]
@@ -129,12 +137,12 @@ def main() -> None:
     scale = Scale("mean_inverse_cppl", 0.2, 0.8)
     whole = dataclasses.replace(whole, capability=scale.capability([before[name].nll for name in sorted(test)]))
     options = {
-        "top": f"{asked.top:g}%", "per_problem": None, "unit": "row", "dynamic": True,
-        "candidates": f"{asked.candidates:g}%", "every": 1, "preset": "inferred-normalized", "quality": None,
+        "top": f"{top:g}%", "per_problem": None, "unit": "row", "dynamic": True,
+        "candidates": f"{candidates:g}%", "every": 1, "preset": "inferred-normalized", "quality": None,
         "quality_clip": 0.01, "difficulty": None, "difficulty_scale": None, "clip": None, "f_low": None,
         "f_high": None, "g": None, "constants": {},
     }  # fmt: skip
-    plan = choice.Plan("dmc", options, 0, asked.epochs)
+    plan = choice.Plan("dmc", options, 0, epochs)
     first = choice.first(plan, whole)
     chosen = [row.id for row in sorted((row for row in first.decisions if row.kept), key=lambda row: row.rank or 0)]
     places = {name: place for place, name in enumerate(ids)}
@@ -156,23 +164,52 @@ def main() -> None:
         )  # fmt: skip
         steps: list[float] = []
         train(
-            encoded, folder, Path(out) / "adapter", Path(out) / "checkpoints", SETTINGS, epochs=asked.epochs, seed=0,
+            encoded, folder, Path(out) / "adapter", Path(out) / "checkpoints", SETTINGS, epochs=epochs, seed=0,
             device=where, train_rows=4, checkpoints_every=Every(10**6), base_name="student", reselect=reselect,
             emit=lambda kind, _values: steps.append(time.process_time()) if kind == "progress" else None,
         )  # fmt: skip
         trained = steps[-1] - steps[0] - reselect.cpu - reselect.full_cpu
         overlaps = [
             json.loads((Path(out) / "epochs" / f"epoch-{epoch}.json").read_text())["overlap"]
-            for epoch in range(1, asked.epochs)
+            for epoch in range(1, epochs)
         ]
+    return Outcome(
+        trained, reselect.cpu, reselect.full_cpu, reselect.kept, overlaps, len(chosen), len(first.live), len(ids)
+    )
+
+
+def measure() -> list[Figure]:
+    """How much of what full re-scoring picks the candidates keep, and at what cost."""
+    figures = []
+    for candidates in (20.0, 40.0):
+        done = compare(400, 12.5, candidates, 3, 1)
+        conditions = f"dmc (inferred form), {done.rows} of {done.stay} rows, 3 epochs, {done.candidates} candidates"
+        kept = 100 * min(done.kept)
+        figures += [
+            Figure(f"rows picked from candidates {candidates:g}%", "full re-scoring", kept, "%", "99", conditions),
+            Figure(f"choosing again, candidates {candidates:g}%", "full re-scoring", done.again / done.full, "x", "-",
+                   conditions),
+        ]  # fmt: skip
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", type=int, default=400)
+    parser.add_argument("--top", type=float, default=12.5)
+    parser.add_argument("--candidates", type=float, default=20)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    done = compare(asked.pool, asked.top, asked.candidates, asked.epochs, asked.threads)
     times = asked.epochs - 1
-    print(f"training {len(chosen)} rows x {asked.epochs} epochs: {trained:.1f} CPU s")
-    print(f"choosing again {times} times from {len(first.live)} rows: {reselect.cpu:.1f} CPU s, "
-          f"{reselect.cpu / trained:.1%} of the training")  # fmt: skip
-    print(f"choosing again {times} times from all {len(ids)}: {reselect.full_cpu:.1f} CPU s, "
-          f"{reselect.full_cpu / trained:.1%} of the training")  # fmt: skip
-    print(f"of what all would have given: {', '.join(f'{share:.1%}' for share in reselect.kept)}")
-    print(f"overlap with the epoch before: {', '.join(f'{share:.2f}' for share in overlaps)}")
+    print(f"training {done.rows} rows x {asked.epochs} epochs: {done.trained:.1f} CPU s")
+    for name, count, cpu in (("candidates", done.candidates, done.again), ("all", done.stay, done.full)):
+        share = cpu / done.trained
+        print(f"choosing again {times} times from {count} rows ({name}): {cpu:.1f} CPU s, {share:.1%} of the training")
+    print(f"of what all would have given: {', '.join(f'{share:.1%}' for share in done.kept)}")
+    print(f"overlap with the epoch before: {', '.join(f'{share:.2f}' for share in done.overlaps)}")
 
 
 if __name__ == "__main__":
