@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from distill_app.students import cache
 from distill_app.students.drawing import draw
 from distill_app.students.grammar import Grammar, Grammars, restrict
 
@@ -96,7 +97,6 @@ class Decoder:
     def _read_prompts(self) -> None:
         """Run the model on the different prompts, filled up on the left, and copy the outcome to their rows."""
         import torch
-        from transformers.cache_utils import DynamicCache
 
         places: dict[tuple[int, ...], int] = {}
         for row in self.rows:
@@ -109,7 +109,7 @@ class Decoder:
             mask[place, longest - len(prompt) :] = 1
         ids, mask = ids.to(self.model.device), mask.to(self.model.device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        self.cache = DynamicCache(config=self.model.config)
+        self.cache = cache.roomy(self.model.config, longest + self.settings.max_tokens)
         logits = self.model(
             input_ids=ids,
             attention_mask=mask,
@@ -118,9 +118,9 @@ class Decoder:
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        take = torch.tensor([places[tuple(row.request.prompt_ids)] for row in self.rows], device=ids.device)
-        self.cache.batch_select_indices(take)
-        self.mask, self.positions, self.logits = mask[take], positions[take, -1:], logits[take]
+        wanted = [places[tuple(row.request.prompt_ids)] for row in self.rows]
+        cache.take(self.cache, wanted, ids.device)
+        self.mask, self.positions, self.logits = mask[wanted], positions[wanted, -1:], logits[wanted]
 
     def _draw(self) -> tuple[list[Row], list[Row]]:
         """Draw every live row's next token from its logits. Rows that end leave the batch.
@@ -150,9 +150,8 @@ class Decoder:
         if ended:
             self.live = [self.live[number] for number in stay]
         if ended and self.live:
-            keep = torch.tensor(stay, device=self.mask.device)
-            self.cache.batch_select_indices(keep)
-            self.mask, self.positions = self.mask[keep], self.positions[keep]
+            cache.take(self.cache, stay, self.mask.device)
+            self.mask, self.positions = self.mask[stay], self.positions[stay]
         return wrote, ended
 
     def _forward(self) -> None:

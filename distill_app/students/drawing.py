@@ -21,14 +21,17 @@ def draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p
     likely token. The draw inverts the cumulative distribution (torch.multinomial over a large vocabulary costs
     a CPU about ten times as much). `StageError` where the model gives numbers that are no logits.
     """
+    import torch
+
     if temperature == 0:
         return logits.argmax(-1)
-    weights = logits.float()
-    weights = ((weights - weights.amax(-1, keepdim=True)) / temperature).exp()
+    # In place from the copy on: over a whole vocabulary, fresh memory for every step costs more than the arithmetic.
+    weights = logits.to(torch.float32, copy=True)
+    weights.sub_(weights.amax(-1, keepdim=True)).div_(temperature).exp_()
     uniforms = uniforms.float()
     if top_p < 1:
         return _nucleus(weights, uniforms, top_p)
-    return _invert(weights.cumsum(-1), uniforms)
+    return _invert(weights.cumsum_(-1), uniforms)
 
 
 def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
