@@ -48,11 +48,13 @@ def _layer() -> type[Any]:
     import torch
     from transformers.cache_utils import DynamicLayer
 
-    class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         """`keys` and `values`, each (rows, heads, tokens, width), are the filled part of `rooms`."""
 
         def __init__(self, most: int) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
+            self.keys: torch.Tensor
+            self.values: torch.Tensor
             self.most = most
             self.rooms: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -91,7 +93,9 @@ def _layer() -> type[Any]:
             rooms = []
             for room, states in zip(self.rooms, (self.keys, self.values), strict=True):
                 moved = states[indices[unmoved:]]
-                wide = room if rows <= len(room) else torch.cat([room, room.new_empty(rows - len(room), *room.shape[1:])])
+                wide = (
+                    room if rows <= len(room) else torch.cat([room, room.new_empty(rows - len(room), *room.shape[1:])])
+                )
                 wide[unmoved:rows, :, :filled] = moved
                 rooms.append(wide[:rows])
             self.rooms = (rooms[0], rooms[1])
