@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from distill_app import seeds
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
 DRAWS = 10_000
@@ -21,7 +24,10 @@ EXACT_UNITS = 13
 """Up to this many differences the sign-flip test goes through all 2**n signs (8,192) instead of drawing."""
 
 _CELLS = 2_000_000
-"""Values held at once while resampling: under 100 MB however many problems there are."""
+"""Signs drawn at once: under 100 MB however many problems there are. Another number draws other signs."""
+
+_COUNTED = 250_000
+"""Problems drawn at once: what counts them stays in a core's cache. Another number draws the same problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,18 @@ class Stratum:
         """Differences by problem: of each pair the first line less the second."""
         lines = [[a - b for a, b in zip(self.values[one], self.values[other], strict=True)] for one, other in pairs]
         return Stratum(self.name, lines, self.clusters)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn of lines before: asked again, of a line in another company, it is looked up.
+
+    By what settles it: of `resampled` the benchmark's name, its clusters' sizes and the line's sums, of `flipped` the
+    line. Holds 80 kB a line and question: for one table, not for a process that goes on.
+    """
+
+    resampled: dict[tuple[str, bytes, bytes], Floats] = field(default_factory=dict)
+    flipped: dict[bytes, Floats] = field(default_factory=dict)
 
 
 def by_unit(stratum: Stratum) -> tuple[Floats, Floats]:
@@ -65,13 +83,34 @@ def _places(clusters: Sequence[str | None]) -> list[int]:
     ]
 
 
-def counts_of(generator: np.random.Generator, draws: int, units: int) -> Floats:
+def resampled(stratum: Stratum, drawn: Drawn) -> Floats | None:
+    """The mean of each line of one benchmark in each of `DRAWS` resamples, lines x draws; None with one cluster."""
+    import numpy as np
+
+    sums, sizes = by_unit(stratum)
+    units = len(sizes)
+    if units == 1:
+        return None
+    keys = [(stratum.name, sizes.tobytes(), line.tobytes()) for line in sums]
+    new = {key: place for place, key in enumerate(keys) if key not in drawn.resampled}
+    if new:
+        asked = sums[list(new.values())]
+        found = np.empty((len(asked), DRAWS))
+        generator = np.random.default_rng(seeds.derive(SEED, stratum.name))
+        for start, stop in _runs(max(1, _COUNTED // units)):
+            counts = _counts(generator, stop - start, units)
+            found[:, start:stop] = (asked @ counts.T) / (counts @ sizes)
+        drawn.resampled.update(zip(new, found, strict=True))
+    return np.stack([drawn.resampled[key] for key in keys])
+
+
+def _counts(generator: np.random.Generator, draws: int, units: int) -> Floats:
     """How often each unit is in each of some resamples, draws x units."""
     import numpy as np
 
-    drawn = generator.integers(0, units, size=(draws, units), dtype=np.int64)
-    drawn += np.arange(draws)[:, None] * units
-    return np.bincount(drawn.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
+    places = generator.integers(0, units, size=(draws, units), dtype=np.int64)
+    places += np.arange(draws)[:, None] * units
+    return np.bincount(places.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
 
 
 def exact(data: Floats, threshold: float) -> float:
@@ -84,21 +123,24 @@ def exact(data: Floats, threshold: float) -> float:
     return float((np.abs(signs @ data) >= threshold).mean())
 
 
-def hits_of(data: Floats, thresholds: Floats) -> NDArray[np.int64]:
-    """How many random flips reach each line's threshold."""
+def flipped(lines: Floats, drawn: Drawn) -> Floats:
+    """Of each line the sum of the values whose signs are flipped, in each of `DRAWS` flips, lines x draws."""
     import numpy as np
 
-    generator = np.random.default_rng(SEED)
-    units = data.shape[1]
-    totals = data.sum(axis=1)
-    hits = np.zeros(len(data), dtype=np.int64)
-    for start, stop in chunks(units):
-        flipped = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
-        hits += (np.abs(totals - 2.0 * (flipped @ data.T)) >= thresholds).sum(axis=0)
-    return hits
+    keys = [line.tobytes() for line in lines]
+    new = {key: place for place, key in enumerate(keys) if key not in drawn.flipped}
+    if new:
+        asked = lines[list(new.values())]
+        found = np.empty((len(asked), DRAWS))
+        generator = np.random.default_rng(SEED)
+        units = lines.shape[1]
+        for start, stop in _runs(max(1, _CELLS // units)):
+            signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
+            found[:, start:stop] = asked @ signs.T
+        drawn.flipped.update(zip(new, found, strict=True))
+    return np.stack([drawn.flipped[key] for key in keys])
 
 
-def chunks(units: int) -> list[tuple[int, int]]:
-    """The draws in runs that keep `_CELLS` in memory; depends on the number of units alone."""
-    draws = max(1, _CELLS // units)
+def _runs(draws: int) -> list[tuple[int, int]]:
+    """All draws, so many at a time."""
     return [(start, min(start + draws, DRAWS)) for start in range(0, DRAWS, draws)]
