@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill_app import seeds
 
@@ -32,19 +33,28 @@ _COUNTED = 250_000
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """One benchmark: a line of `values` a student (or a difference of two), a column a problem.
+    """One benchmark: a line of `values` a student (or a difference of two), a column a problem; or an array of them.
 
     `clusters` names the cluster of each problem, None for one that stands alone; None if no problem has one.
     """
 
     name: str
-    values: Sequence[Sequence[float]]
+    values: Sequence[Sequence[float]] | Floats
     clusters: Sequence[str | None] | None = None
 
     def less(self, pairs: Sequence[tuple[int, int]]) -> Stratum:
         """Differences by problem: of each pair the first line less the second."""
-        lines = [[a - b for a, b in zip(self.values[one], self.values[other], strict=True)] for one, other in pairs]
-        return Stratum(self.name, lines, self.clusters)
+        values = self.array()
+        ones, others = ([pair[side] for pair in pairs] for side in (0, 1))
+        return Stratum(self.name, values[ones] - values[others], self.clusters)
+
+    def array(self) -> Floats:
+        """The values, lines x problems. Lines of different lengths are a `ValueError`."""
+        import numpy as np
+
+        if len(shorter := sorted({len(line) for line in self.values})) > 1:
+            raise ValueError(f"a line of {shorter[0]} problems is shorter than one of {shorter[-1]}")
+        return np.asarray(self.values, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ def by_unit(stratum: Stratum) -> tuple[Floats, Floats]:
     """Sums over each cluster's problems, lines x clusters, and the clusters' sizes."""
     import numpy as np
 
-    values = np.asarray(stratum.values, dtype=np.float64)
+    values = stratum.array()
     n = values.shape[1]
     if stratum.clusters is None:
         return values, np.ones(n)
@@ -97,9 +107,10 @@ def resampled(stratum: Stratum, drawn: Drawn) -> Floats | None:
         asked = sums[list(new.values())]
         found = np.empty((len(asked), DRAWS))
         generator = np.random.default_rng(seeds.derive(SEED, stratum.name))
-        for start, stop in _runs(max(1, _COUNTED // units)):
-            counts = _counts(generator, stop - start, units)
-            found[:, start:stop] = (asked @ counts.T) / (counts @ sizes)
+        with _one_thread():
+            for start, stop in _runs(max(1, _COUNTED // units)):
+                counts = _counts(generator, stop - start, units)
+                found[:, start:stop] = (asked @ counts.T) / (counts @ sizes)
         drawn.resampled.update(zip(new, found, strict=True))
     return np.stack([drawn.resampled[key] for key in keys])
 
@@ -134,11 +145,20 @@ def flipped(lines: Floats, drawn: Drawn) -> Floats:
         found = np.empty((len(asked), DRAWS))
         generator = np.random.default_rng(SEED)
         units = lines.shape[1]
-        for start, stop in _runs(max(1, _CELLS // units)):
-            signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
-            found[:, start:stop] = asked @ signs.T
+        with _one_thread():
+            for start, stop in _runs(max(1, _CELLS // units)):
+                signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
+                found[:, start:stop] = asked @ signs.T
         drawn.flipped.update(zip(new, found, strict=True))
     return np.stack([drawn.flipped[key] for key in keys])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Matrix products on one core: these take milliseconds, and other threads would wait for them at full speed."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _runs(draws: int) -> list[tuple[int, int]]:

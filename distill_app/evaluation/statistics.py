@@ -114,7 +114,8 @@ def paired(
 
 def means(strata: Sequence[Stratum]) -> list[float]:
     """The mean of each line: over problems, then over benchmarks. No problem is refused with `UsageError`."""
-    by_stratum = [[mean(line) for line in stratum.values] for stratum in strata]
+    # Python's own numbers are read ten times as fast as those of an array.
+    by_stratum = [[mean(line) for line in stratum.array().tolist()] for stratum in strata]
     return [math.fsum(column) / len(strata) for column in zip(*by_stratum, strict=True)]
 
 

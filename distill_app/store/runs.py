@@ -228,10 +228,20 @@ def find_by_plan(root: Path, plan_fingerprint: str) -> Run | None:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
+    import orjson
+
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        raw = path.read_bytes()
+    except FileNotFoundError:
         return None
+    try:
+        value = orjson.loads(raw)
+    except ValueError:
+        # It refuses what `write_json` may have written: NaN, the infinities, halves of characters.
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            return None
     return value if isinstance(value, dict) else None
 
 
