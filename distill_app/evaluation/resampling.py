@@ -28,7 +28,7 @@ _CELLS = 2_000_000
 """Signs drawn at once: under 100 MB however many problems there are. Another number draws other signs."""
 
 _COUNTED = 250_000
-"""Problems drawn at once: what counts them stays in a core's cache. Another number draws the same problems."""
+"""Problems drawn, and signs multiplied, at once: they stay in a core's cache. Another number draws the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def by_unit(stratum: Stratum) -> tuple[Floats, Floats]:
 
     values = stratum.array()
     n = values.shape[1]
-    if stratum.clusters is None:
+    if stratum.clusters is None or not any(name is not None for name in stratum.clusters):
         return values, np.ones(n)
     places = np.asarray(_places(stratum.clusters))
     sizes = np.bincount(places).astype(np.float64)
@@ -147,8 +147,9 @@ def flipped(lines: Floats, drawn: Drawn) -> Floats:
         units = lines.shape[1]
         with _one_thread():
             for start, stop in _runs(max(1, _CELLS // units)):
-                signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
-                found[:, start:stop] = asked @ signs.T
+                signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8)
+                for first, last in _runs(max(1, _COUNTED // units), stop - start):
+                    found[:, start + first : start + last] = asked @ signs[first:last].astype(np.float64).T
         drawn.flipped.update(zip(new, found, strict=True))
     return np.stack([drawn.flipped[key] for key in keys])
 
@@ -161,6 +162,6 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def _runs(draws: int) -> list[tuple[int, int]]:
+def _runs(draws: int, total: int = DRAWS) -> list[tuple[int, int]]:
     """All draws, so many at a time."""
-    return [(start, min(start + draws, DRAWS)) for start in range(0, DRAWS, draws)]
+    return [(start, min(start + draws, total)) for start in range(0, total, draws)]
