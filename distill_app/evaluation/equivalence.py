@@ -26,6 +26,10 @@ from distill_app.evaluation.notation import canonical, has_comparison, name_of, 
 from distill_app.evaluation.numbers import as_number, as_words, same_number, tidy, with_decimal_comma, without_unit
 from distill_app.evaluation.towers import same_tower
 
+_BETWEEN = re.compile(r"([(\[]) *(-?\d{1,300}) *, *(-?\d{1,300}) *([)\]])")
+_NUMBERS = re.compile(r"[(\[](?:[-\d\s.]|,(?!\d{3}(?!\d)))*[)\]]")
+"""Numbers in brackets, in none of which a comma can be for thousands."""
+
 __all__ = ["as_number", "compare", "equivalent", "quick", "understood"]
 
 
@@ -73,7 +77,7 @@ def equivalent(extracted: str, gold: str, tolerance: float | None = None) -> boo
     def leaf(one: str, other: str) -> bool:
         return _same_expression(one, other, tolerance)
 
-    if _is_region(wanted) and _is_region(answer) and reading.same_region(wanted, answer):
+    if _may_be_regions(wanted, answer) and reading.same_region(wanted, answer):
         return True
     return structure.same(wanted, answer, leaf)
 
@@ -100,6 +104,24 @@ def _inner(text: str) -> str:
 
 def _folded(text: str) -> str:
     return re.sub(r"[\s{}$]|\\text", "", text).casefold()
+
+
+def _may_be_regions(gold: str, answer: str) -> bool:
+    """Whether two texts can be one set of reals, as far as that is seen without reading them, which is slow.
+
+    Two intervals between integers are seen to differ; numbers in brackets with two commas are no interval.
+    """
+    if not (_is_region(gold) and _is_region(answer)):
+        return False
+    if any(_NUMBERS.fullmatch(text) and text.count(",") > 1 for text in (gold, answer)):
+        return False
+    one, other = _BETWEEN.fullmatch(gold), _BETWEEN.fullmatch(answer)
+    if one is None or other is None or any(int(found[2]) >= int(found[3]) for found in (one, other)):
+        return True
+    return all(
+        mine == theirs if mine in "()[]" else int(mine) == int(theirs)
+        for mine, theirs in zip(one.groups(), other.groups(), strict=True)
+    )
 
 
 def _is_region(text: str) -> bool:

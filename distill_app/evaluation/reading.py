@@ -45,11 +45,13 @@ def read(text: str) -> Any:
                 # With a j beside it, i is a direction or an index.
                 if "i" in names and "j" not in names and "k" not in names:
                     found = found.subs(names["i"], I)
+                # A number of more digits than Python writes down raises here.
+                understood = found is not None and str(found) != "nan"
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - the parser raises nearly anything on odd input: not understood
             continue
-        if found is not None and str(found) != "nan":
+        if understood:
             return found
     return None
 

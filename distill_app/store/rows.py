@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distill_app.errors import StageError
-from distill_app.recipe.model import build
+from distill_app.recipe.model import build, convert
 from distill_app.store.files import append_whole, cut_torn_line
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
 
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    plain = [dataclasses.asdict(row) for row in rows]  # type: ignore[call-overload]
-    columns = {name: pa.array([row[name] for row in plain], type=_arrow_type(hints[name])) for name in names}
+    columns = {name: pa.array(_column(rows, name), type=_arrow_type(hints[name])) for name in names}
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
@@ -49,11 +48,34 @@ def read(path: Path, kind: type[T]) -> list[T]:
     import pyarrow.parquet as pq
 
     try:
-        plain = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error
-    return [build(kind, row) for row in plain]
+    hints = typing.get_type_hints(kind)
+    names = table.column_names
+    if extra := set(names) - {field.name for field in dataclasses.fields(kind)}:  # type: ignore[arg-type]
+        raise TypeError(f"{kind.__name__} has no field {sorted(extra)}")
+    columns = [_values_of(table[name], hints[name]) for name in names]
+    # A field that the file is too old to have takes its default.
+    return [kind(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _column(rows: Sequence[Any], name: str) -> list[Any]:
+    """A field of every row as plain data."""
+    values = [getattr(row, name) for row in rows]
+    if any(isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]) for value in values):
+        return [tuple(dataclasses.asdict(item) for item in value) for value in values]
+    return values
+
+
+def _values_of(column: pa.ChunkedArray, hint: Any) -> list[Any]:
+    """A column as what the field holds. Text, numbers and flags are that already."""
+    values: list[Any] = column.to_pylist()
+    plain = {option for option in typing.get_args(hint) or (hint,) if option is not type(None)}
+    if plain <= {str, int, bool} or (plain == {float} and str(column.type) == "double"):
+        return values
+    return [convert(hint, value) for value in values]
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
