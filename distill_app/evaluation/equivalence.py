@@ -26,7 +26,6 @@ from distill_app.evaluation.notation import canonical, has_comparison, name_of, 
 from distill_app.evaluation.numbers import as_number, as_words, same_number, tidy, with_decimal_comma, without_unit
 from distill_app.evaluation.towers import same_tower
 
-_BETWEEN = re.compile(r"([(\[]) *(-?\d{1,300}) *, *(-?\d{1,300}) *([)\]])")
 _NUMBERS = re.compile(r"[(\[](?:[-\d\s.]|,(?!\d{3}(?!\d)))*[)\]]")
 """Numbers in brackets, in none of which a comma can be for thousands."""
 
@@ -107,21 +106,12 @@ def _folded(text: str) -> str:
 
 
 def _may_be_regions(gold: str, answer: str) -> bool:
-    """Whether two texts can be one set of reals, as far as that is seen without reading them, which is slow.
+    """Whether two texts can be one set of reals: numbers in brackets with two commas are no interval.
 
-    Two intervals between integers are seen to differ; numbers in brackets with two commas are no interval.
+    That is seen here because reading them to find it out takes 20 ms.
     """
-    if not (_is_region(gold) and _is_region(answer)):
-        return False
-    if any(_NUMBERS.fullmatch(text) and text.count(",") > 1 for text in (gold, answer)):
-        return False
-    one, other = _BETWEEN.fullmatch(gold), _BETWEEN.fullmatch(answer)
-    if one is None or other is None or any(int(found[2]) >= int(found[3]) for found in (one, other)):
-        return True
-    return all(
-        mine == theirs if mine in "()[]" else int(mine) == int(theirs)
-        for mine, theirs in zip(one.groups(), other.groups(), strict=True)
-    )
+    listed = any(_NUMBERS.fullmatch(text) and text.count(",") > 1 for text in (gold, answer))
+    return not listed and _is_region(gold) and _is_region(answer)
 
 
 def _is_region(text: str) -> bool:

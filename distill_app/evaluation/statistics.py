@@ -97,9 +97,7 @@ def differences(strata: Sequence[Stratum]) -> list[Difference]:
     return [Difference(*estimate, p) for estimate, p in zip(estimates(strata), sign_flip_p_values(strata), strict=True)]
 
 
-def paired(
-    strata: Sequence[Stratum], pairs: Sequence[tuple[int, int]], drawn: Drawn | None = None
-) -> list[Difference]:
+def paired(strata: Sequence[Stratum], pairs: Sequence[tuple[int, int]], drawn: Drawn | None = None) -> list[Difference]:
     """`differences` of pairs of lines, the first less the second: each line is drawn once, in however many pairs."""
     drawn = drawn or Drawn()
     draws = resampled(strata, drawn)

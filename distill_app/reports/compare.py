@@ -174,9 +174,7 @@ def _operands_of(pairs: Sequence[_Pair]) -> list[int]:
 def _values(pairs: Sequence[_Pair]) -> list[tuple[float, ...]]:
     """The scores of the operands of pairs on the same problems, a line each."""
     by_operand = {
-        number: line
-        for pair in pairs
-        for number, line in zip((pair.first, pair.second), pair.values, strict=True)
+        number: line for pair in pairs for number, line in zip((pair.first, pair.second), pair.values, strict=True)
     }
     return [by_operand[number] for number in _operands_of(pairs)]
 

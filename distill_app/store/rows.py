@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -34,39 +35,63 @@ def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
 
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    columns = {name: pa.array(_column(rows, name), type=_arrow_type(hints[name])) for name in names}
+    columns = {name: pa.array(_column(rows, name, hints[name]), type=_arrow_type(hints[name])) for name in names}
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def read(path: Path, kind: type[T]) -> list[T]:
+def read(path: Path, kind: type[T], only: str | None = None) -> list[T]:
     """The rows of a Parquet file written by `write`, as instances of `kind`, in the file's order.
 
-    `StageError` where the file is missing or damaged. (A run looks at hashes first; this is for whoever reads without
-    one, and cannot notice what leaves the file readable.)
+    `only` takes the row of that id alone. `StageError` where the file is missing or damaged. (A run looks at hashes
+    first; this is for whoever reads without one, and cannot notice what leaves the file readable.)
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        what = "is damaged" if path.exists() else "is missing"
-        raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error
+    table = _table(path, filters=None if only is None else [("id", "=", only)])
     hints = typing.get_type_hints(kind)
     names = table.column_names
     if extra := set(names) - {field.name for field in dataclasses.fields(kind)}:  # type: ignore[arg-type]
         raise TypeError(f"{kind.__name__} has no field {sorted(extra)}")
-    columns = [_values_of(table[name], hints[name]) for name in names]
-    # A field that the file is too old to have takes its default.
-    return [kind(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+    columns: list[list[Any]] = []
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name in names:
+            columns.append(_values_of(table[field.name], hints[field.name]))
+        elif field.default is not dataclasses.MISSING:  # the file is older than the field
+            columns.append([field.default] * table.num_rows)
+        else:
+            raise TypeError(f"{path} has no column {field.name!r}")
+    return list(itertools.starmap(kind, zip(*columns, strict=True)))
 
 
-def _column(rows: Sequence[Any], name: str) -> list[Any]:
-    """A field of every row as plain data."""
-    values = [getattr(row, name) for row in rows]
-    if any(isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]) for value in values):
-        return [tuple(dataclasses.asdict(item) for item in value) for value in values]
+def column(path: Path, name: str) -> list[Any]:
+    """One column of such a file, as plain data; the others are not read."""
+    values: list[Any] = _table(path, columns=[name])[name].to_pylist()
     return values
+
+
+def _table(path: Path, **chosen: Any) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, **chosen)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        what = "is damaged" if path.exists() else "is missing"
+        raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error
+
+
+def _column(rows: Sequence[Any], name: str, hint: Any) -> list[Any]:
+    """A field of every row as plain data. Text, numbers and tuples of them are that already."""
+    values = [getattr(row, name) for row in rows]
+    return [_plain(value) for value in values] if _holds_rows(hint) else values
+
+
+def _holds_rows(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) or any(map(_holds_rows, typing.get_args(hint)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
 
 
 def _values_of(column: pa.ChunkedArray, hint: Any) -> list[Any]:

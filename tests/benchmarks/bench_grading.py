@@ -51,7 +51,9 @@ def answers(count: int, seed: int = 0) -> list[tuple[str, str, str]]:
         for sample in range(SAMPLES):
             given = draw.choice(same) if draw.random() < 0.5 else draw.choice(other)
             body = " ".join(draw.sample(THOUGHTS, 4))
-            end = draw.choice(("So \\boxed{%s}.", "So the answer is $\\boxed{%s}$", "The answer is $%s$.", "Answer: %s"))
+            end = draw.choice(
+                ("So \\boxed{%s}.", "So the answer is $\\boxed{%s}$", "The answer is $%s$.", "Answer: %s")
+            )
             made.append((f"p{problem}/{sample}", f"{body}\n{end % given}", gold))
     return made
 
@@ -101,9 +103,7 @@ def arm(name: str, count: int, hanging: int, workers: int) -> dict[str, Any]:
     if name == "ours":
         from distill_app.evaluation.grading import grade
 
-        found = [
-            row.verdict for row in grade(rows, workers=workers, limit_seconds=LIMIT_SECONDS if hanging else 60.0)
-        ]
+        found = [row.verdict for row in grade(rows, workers=workers, limit_seconds=LIMIT_SECONDS if hanging else 60.0)]
     else:
         found = _math_verify(rows)
     seconds = time.monotonic() - start
@@ -135,7 +135,11 @@ def _math_verify(rows: list[tuple[str, str, str]]) -> list[str]:
 def measure(count: int = 10_000, hanging: int = 8) -> list[dict[str, Any]]:
     """The figures: wall time and CPU time against math-verify, and what hangs take beyond their limit."""
     cores = len(os.sched_getaffinity(0))
-    theirs, ours, one = _in_process("math-verify", count), _in_process("ours", count), _in_process("ours", count, workers=1)
+    theirs, ours, one = (
+        _in_process("math-verify", count),
+        _in_process("ours", count),
+        _in_process("ours", count, workers=1),
+    )
     hung = _in_process("ours", 200, hanging)
     given = f"{count} made-up answers, {SAMPLES} to a problem; {cores} cores, load {os.getloadavg()[0]:.1f}"
     rounds = hanging / cores
@@ -155,9 +159,7 @@ def measure(count: int = 10_000, hanging: int = 8) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _figure(
-    what: str, against: str, value: float, unit: str, goal: str | None, conditions: str
-) -> dict[str, Any]:
+def _figure(what: str, against: str, value: float, unit: str, goal: str | None, conditions: str) -> dict[str, Any]:
     return {"what": what, "against": against, "value": value, "unit": unit, "goal": goal, "conditions": conditions}
 
 

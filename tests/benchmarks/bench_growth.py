@@ -105,7 +105,7 @@ def _problems(rows: int, path: Path) -> Work:
         for row in range(rows):
             line = {"id": f"p{row}", "question": f"What is {row} + {row}?", "answer": str(2 * row)}
             file.write(json.dumps(line) + "\n")
-    names = dict.fromkeys((field.name for field in dataclasses.fields(ProblemFields)))
+    names = dict.fromkeys(field.name for field in dataclasses.fields(ProblemFields))
     fields = ProblemFields(**{**names, "id": "id", "question": "question", "answer": "answer"})
     source = ProblemSource(
         dataset=f"jsonl:{path}", config=None, split="train", revision=None, fields=fields, answer_after=None,
