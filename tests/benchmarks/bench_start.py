@@ -41,7 +41,7 @@ def measure(runs: int = 200) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as workspace, tempfile.TemporaryDirectory() as full:
         subprocess.run([sys.executable, str(HERE), "--write", full, "--runs", str(runs)], check=True)
         ids = sorted(path.name for path in (Path(full) / "runs").iterdir())
-        # One seed of each arm: 20 runs of the same seed would be as many arms.
+        # Spread over the arms.
         apart = ids[:: max(1, len(ids) // 20)][:20]
         commands: dict[str, tuple[list[str], str | None]] = {
             "python -c pass": ([sys.executable, "-c", "pass"], None),
