@@ -23,7 +23,7 @@ def printable(text: str) -> str:
     """`text` with every character that could steer a terminal written out as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(character) if _steers(character) else character for character in text)
+    return text.translate({ord(character): _escaped(character) for character in _steering(text)})
 
 
 def line(text: str) -> str:
@@ -39,11 +39,12 @@ def tell(text: object = "", *, file: TextIO | None = None, end: str = "\n", flus
 def tell_json(value: Any, *, indent: int | None = 2, flush: bool = False) -> None:
     """Print `value` as JSON; what could steer a terminal is an escape in it, which reads back as the same text."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    print("".join(_json_escaped(c) if _steers(c) else c for c in text), flush=flush)
+    print(text.translate({ord(character): _json_escaped(character) for character in _steering(text)}), flush=flush)
 
 
-def _steers(character: str) -> bool:
-    return character not in _HARMLESS and unicodedata.category(character) in _STEERING
+def _steering(text: str) -> list[str]:
+    """The characters of a text that could steer a terminal, each once."""
+    return [one for one in set(text) - _HARMLESS if unicodedata.category(one) in _STEERING]
 
 
 def _escaped(character: str) -> str:

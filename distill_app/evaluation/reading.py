@@ -19,6 +19,8 @@ DECIMALS = 6
 
 _EULER_WITH_INDEX = re.compile(r"(?<![A-Za-z\\])[eE](?=\s*_)")
 _TRAILING_WORDS = re.compile(r"\s*\\text\s*\{[^{}0-9]*\}\s*(?:\^\s*\{?[23]\}?)?$")
+_BETWEEN_BRACKETS = re.compile(r"([(\[]) *(-?\d{1,300}|-\\infty) *, *(-?\d{1,300}|\\infty) *([)\]])")
+_BETWEEN_SIGNS = re.compile(r"(-?\d{1,300}) *(<|\\le) *([xyztnmkabc]) *(<|\\le) *(-?\d{1,300})")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge)(?![A-Za-z])")
 
 
@@ -45,11 +47,13 @@ def read(text: str) -> Any:
                 # With a j beside it, i is a direction or an index.
                 if "i" in names and "j" not in names and "k" not in names:
                     found = found.subs(names["i"], I)
+                # A number of more digits than Python writes down raises here.
+                understood = found is not None and str(found) != "nan"
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - the parser raises nearly anything on odd input: not understood
             continue
-        if found is not None and str(found) != "nan":
+        if understood:
             return found
     return None
 
@@ -92,6 +96,8 @@ def _region(text: str) -> tuple[Any, str] | None:
     """The set of reals and the name of the unknown ("" where none is named)."""
     from sympy import Intersection, Set, Union
 
+    if (plain := _plain_region(text)) is not None:
+        return plain
     parts = elements(text) if is_inequality(text) else []
     if len(parts) > 1:
         pieces = [_region(part.text) for part in parts]
@@ -119,6 +125,20 @@ def _region(text: str) -> tuple[Any, str] | None:
         raise
     except Exception:  # noqa: BLE001 - as in `read`
         return None
+
+
+def _plain_region(text: str) -> tuple[Any, str] | None:
+    """`_region` of an interval between integers, and of one unknown between two: what sympy takes 50 ms to find."""
+    from sympy import Integer, Interval, oo
+
+    ends = {"\\infty": oo, "-\\infty": -oo}
+    if found := _BETWEEN_BRACKETS.fullmatch(text):
+        low, high = (ends[end] if end in ends else Integer(end) for end in (found[2], found[3]))
+        return (Interval(low, high, found[1] == "(", found[4] == ")"), "") if low < high else None
+    if found := _BETWEEN_SIGNS.fullmatch(text):
+        low, high = Integer(found[1]), Integer(found[5])
+        return (Interval(low, high, found[2] == "<", found[4] == "<"), found[3]) if low < high else None
+    return None
 
 
 def _distance(left: Any, right: Any) -> float | None:

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from distill_app import seeds
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
 DRAWS = 10_000
@@ -21,33 +25,57 @@ EXACT_UNITS = 13
 """Up to this many differences the sign-flip test goes through all 2**n signs (8,192) instead of drawing."""
 
 _CELLS = 2_000_000
-"""Values held at once while resampling: under 100 MB however many problems there are."""
+"""Signs drawn at once: under 100 MB however many problems there are. Another number draws other signs."""
+
+_COUNTED = 250_000
+"""Problems drawn, and signs multiplied, at once: they stay in a core's cache. Another number draws the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """One benchmark: a line of `values` a student (or a difference of two), a column a problem.
+    """One benchmark: a line of `values` a student (or a difference of two), a column a problem; or an array of them.
 
     `clusters` names the cluster of each problem, None for one that stands alone; None if no problem has one.
     """
 
     name: str
-    values: Sequence[Sequence[float]]
+    values: Sequence[Sequence[float]] | Floats
     clusters: Sequence[str | None] | None = None
 
     def less(self, pairs: Sequence[tuple[int, int]]) -> Stratum:
         """Differences by problem: of each pair the first line less the second."""
-        lines = [[a - b for a, b in zip(self.values[one], self.values[other], strict=True)] for one, other in pairs]
-        return Stratum(self.name, lines, self.clusters)
+        values = self.array()
+        ones, others = ([pair[side] for pair in pairs] for side in (0, 1))
+        return Stratum(self.name, values[ones] - values[others], self.clusters)
+
+    def array(self) -> Floats:
+        """The values, lines x problems. Lines of different lengths are a `ValueError`."""
+        import numpy as np
+
+        if len(shorter := sorted({len(line) for line in self.values})) > 1:
+            raise ValueError(f"a line of {shorter[0]} problems is shorter than one of {shorter[-1]}")
+        return np.asarray(self.values, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn of lines before: asked again, of a line in another company, it is looked up.
+
+    By what settles it: of `resampled` the benchmark's name, its clusters' sizes and the line's sums, of `flipped` the
+    line. Holds 80 kB a line and question: for one table, not for a process that goes on.
+    """
+
+    resampled: dict[tuple[str, bytes, bytes], Floats] = field(default_factory=dict)
+    flipped: dict[bytes, Floats] = field(default_factory=dict)
 
 
 def by_unit(stratum: Stratum) -> tuple[Floats, Floats]:
     """Sums over each cluster's problems, lines x clusters, and the clusters' sizes."""
     import numpy as np
 
-    values = np.asarray(stratum.values, dtype=np.float64)
+    values = stratum.array()
     n = values.shape[1]
-    if stratum.clusters is None:
+    if stratum.clusters is None or not any(name is not None for name in stratum.clusters):
         return values, np.ones(n)
     places = np.asarray(_places(stratum.clusters))
     sizes = np.bincount(places).astype(np.float64)
@@ -65,13 +93,35 @@ def _places(clusters: Sequence[str | None]) -> list[int]:
     ]
 
 
-def counts_of(generator: np.random.Generator, draws: int, units: int) -> Floats:
+def resampled(stratum: Stratum, drawn: Drawn) -> Floats | None:
+    """The mean of each line of one benchmark in each of `DRAWS` resamples, lines x draws; None with one cluster."""
+    import numpy as np
+
+    sums, sizes = by_unit(stratum)
+    units = len(sizes)
+    if units == 1:
+        return None
+    keys = [(stratum.name, sizes.tobytes(), line.tobytes()) for line in sums]
+    new = {key: place for place, key in enumerate(keys) if key not in drawn.resampled}
+    if new:
+        asked = sums[list(new.values())]
+        found = np.empty((len(asked), DRAWS))
+        generator = np.random.default_rng(seeds.derive(SEED, stratum.name))
+        with _one_thread():
+            for start, stop in _runs(max(1, _COUNTED // units)):
+                counts = _counts(generator, stop - start, units)
+                found[:, start:stop] = (asked @ counts.T) / (counts @ sizes)
+        drawn.resampled.update(zip(new, found, strict=True))
+    return np.stack([drawn.resampled[key] for key in keys])
+
+
+def _counts(generator: np.random.Generator, draws: int, units: int) -> Floats:
     """How often each unit is in each of some resamples, draws x units."""
     import numpy as np
 
-    drawn = generator.integers(0, units, size=(draws, units), dtype=np.int64)
-    drawn += np.arange(draws)[:, None] * units
-    return np.bincount(drawn.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
+    places = generator.integers(0, units, size=(draws, units), dtype=np.int64)
+    places += np.arange(draws)[:, None] * units
+    return np.bincount(places.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
 
 
 def exact(data: Floats, threshold: float) -> float:
@@ -84,21 +134,34 @@ def exact(data: Floats, threshold: float) -> float:
     return float((np.abs(signs @ data) >= threshold).mean())
 
 
-def hits_of(data: Floats, thresholds: Floats) -> NDArray[np.int64]:
-    """How many random flips reach each line's threshold."""
+def flipped(lines: Floats, drawn: Drawn) -> Floats:
+    """Of each line the sum of the values whose signs are flipped, in each of `DRAWS` flips, lines x draws."""
     import numpy as np
 
-    generator = np.random.default_rng(SEED)
-    units = data.shape[1]
-    totals = data.sum(axis=1)
-    hits = np.zeros(len(data), dtype=np.int64)
-    for start, stop in chunks(units):
-        flipped = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8).astype(np.float64)
-        hits += (np.abs(totals - 2.0 * (flipped @ data.T)) >= thresholds).sum(axis=0)
-    return hits
+    keys = [line.tobytes() for line in lines]
+    new = {key: place for place, key in enumerate(keys) if key not in drawn.flipped}
+    if new:
+        asked = lines[list(new.values())]
+        found = np.empty((len(asked), DRAWS))
+        generator = np.random.default_rng(SEED)
+        units = lines.shape[1]
+        with _one_thread():
+            for start, stop in _runs(max(1, _CELLS // units)):
+                signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8)
+                for first, last in _runs(max(1, _COUNTED // units), stop - start):
+                    found[:, start + first : start + last] = asked @ signs[first:last].astype(np.float64).T
+        drawn.flipped.update(zip(new, found, strict=True))
+    return np.stack([drawn.flipped[key] for key in keys])
 
 
-def chunks(units: int) -> list[tuple[int, int]]:
-    """The draws in runs that keep `_CELLS` in memory; depends on the number of units alone."""
-    draws = max(1, _CELLS // units)
-    return [(start, min(start + draws, DRAWS)) for start in range(0, DRAWS, draws)]
+def _one_thread() -> AbstractContextManager[Any]:
+    """Matrix products on one core: these take milliseconds, and other threads would wait for them at full speed."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits
+
+
+def _runs(draws: int, total: int = DRAWS) -> list[tuple[int, int]]:
+    """All draws, so many at a time."""
+    return [(start, min(start + draws, total)) for start in range(0, total, draws)]

@@ -259,7 +259,7 @@ def build(kind: type[T], value: Mapping[str, Any]) -> T:
     extra = set(value) - {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if extra:
         raise TypeError(f"{kind.__name__} has no field {sorted(extra)}")
-    return kind(**{key: _convert(hints[key], item) for key, item in value.items()})
+    return kind(**{key: convert(hints[key], item) for key, item in value.items()})
 
 
 @lru_cache
@@ -267,7 +267,8 @@ def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _convert(hint: Any, value: Any) -> Any:
+def convert(hint: Any, value: Any) -> Any:
+    """Plain data as what a field of type `hint` holds."""
     if value is None:
         return None
     origin = typing.get_origin(hint)
@@ -275,10 +276,10 @@ def _convert(hint: Any, value: Any) -> Any:
         options = [option for option in typing.get_args(hint) if option is not type(None)]
         if isinstance(value, list):
             options = [option for option in options if typing.get_origin(option) is tuple] or options
-        return _convert(options[0], value) if len(options) == 1 else value
+        return convert(options[0], value) if len(options) == 1 else value
     if origin is tuple:
         item = typing.get_args(hint)[0]
-        return tuple(_convert(item, entry) for entry in value)
+        return tuple(convert(item, entry) for entry in value)
     if is_dataclass(hint) and isinstance(value, Mapping):
         return build(typing.cast("type[Any]", hint), value)
     if hint is float and isinstance(value, int):

@@ -83,7 +83,8 @@ def arms(results: Iterable[Mapping[str, Any]]) -> list[ArmRow]:
     for group, differs in zip(given, differing, strict=True):
         for section, measured in columns.sections(group[0], columns.of(group)):
             found.setdefault(section, []).append(_Measured(group, section, measured, differs))
-    return [row for section in sorted(found) for row in _section(found[section])]
+    drawn = statistics.Drawn()
+    return [row for section in sorted(found) for row in _section(found[section], drawn)]
 
 
 def grouped(results: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -127,13 +128,13 @@ class _Measured:
         ]
 
 
-def _section(members: Sequence[_Measured]) -> list[ArmRow]:
+def _section(members: Sequence[_Measured], drawn: statistics.Drawn) -> list[ArmRow]:
     """The lines of arms that stand together, best first. All are resampled at once, with the same draws."""
     m = len(members)
     # Most arms share their untrained student: each is resampled once.
     bases = list(dict.fromkeys(one.base for one in members if one.base is not None))
     strata = columns.strata([one.columns for one in members], bases)
-    means, draws = statistics.means(strata), statistics.resampled(strata)
+    means, draws = statistics.means(strata), statistics.resampled(strata, drawn)
     order = sorted(range(m), key=lambda place: (-means[place], members[place].first["label"], _arm(members[place])))
     best = order[0]
     controls = _controls(members, order)
@@ -142,9 +143,9 @@ def _section(members: Sequence[_Measured]) -> list[ArmRow]:
     before = _intervals(draws, [None if base is None else (base, None) for base in untrained])
     gains = _intervals(draws, [None if base is None else (place, base) for place, base in enumerate(untrained)])
     random = _intervals(draws, [None if other is None else (place, other) for place, other in enumerate(controls)])
-    over_base, over_random = _p_values(strata, untrained), _p_values(strata, controls)
+    over_base, over_random = _p_values(strata, untrained, drawn), _p_values(strata, controls, drawn)
     behind = _intervals(draws, [(place, best) for place in range(m)])
-    standing = statistics.behind_best(columns.strata([one.columns for one in members]))
+    standing = statistics.behind_best(columns.strata([one.columns for one in members]), drawn)
     clusters = statistics.n_clusters(strata)
     rows: list[ArmRow] = []
     for place in order:
@@ -223,22 +224,25 @@ def _intervals(
     draws: Floats | None, asked: Sequence[tuple[int, int | None] | None]
 ) -> list[statistics.Interval | None]:
     """The intervals of lines of `draws`, or of one less another; None where none is asked for or there are no draws."""
-    wanted = [pair for pair in asked if pair is not None]
+    wanted = list(dict.fromkeys(pair for pair in asked if pair is not None))
     if draws is None or not wanted:
         return [None] * len(asked)
-    import numpy as np
+    # Many arms have one untrained student: its interval is worked out once.
+    alone = [first for first, other in wanted if other is None]
+    apart = [(first, other) for first, other in wanted if other is not None]
+    found: dict[tuple[int, int | None], statistics.Interval] = {}
+    if alone:
+        found |= zip(((first, None) for first in alone), statistics.bounds(draws[alone]), strict=True)
+    found |= zip(apart, statistics.apart_bounds(draws, apart), strict=True)
+    return [None if pair is None else found[pair] for pair in asked]
 
-    lines = np.stack([draws[first] if other is None else draws[first] - draws[other] for first, other in wanted])
-    found = iter(statistics.bounds(lines))
-    return [None if pair is None else next(found) for pair in asked]
 
-
-def _p_values(strata: Sequence[statistics.Stratum], others: Sequence[int | None]) -> list[float | None]:
+def _p_values(
+    strata: Sequence[statistics.Stratum], others: Sequence[int | None], drawn: statistics.Drawn
+) -> list[float | None]:
     """The sign-flip p-value of each line less the other named for it; None where none is."""
     wanted = [(place, other) for place, other in enumerate(others) if other is not None]
-    if not wanted:
-        return [None] * len(others)
-    found = iter(statistics.sign_flip_p_values([stratum.less(wanted) for stratum in strata]))
+    found = iter(statistics.paired_p_values(strata, wanted, drawn))
     return [None if other is None else next(found) for other in others]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics as plain
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class Section(NamedTuple):
     asked: str
     metrics: tuple[str, ...]
     problems: tuple[tuple[str, ...], ...]
-    rest: tuple[str, ...]
+    rest: tuple[tuple[str, ...], ...]
 
     @property
     def name(self) -> str:
@@ -59,7 +59,9 @@ def of(results: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     return {
         name: replace(
             first,
-            trained=tuple(plain.fmean(values) for values in zip(*(run[name].trained for run in runs), strict=True)),
+            trained=tuple(
+                math.fsum(values) / len(runs) for values in zip(*(run[name].trained for run in runs), strict=True)
+            ),
         )
         for name, first in runs[0].items()
     }
@@ -80,10 +82,12 @@ def strata(
     lines: Sequence[Sequence[Column]], others: Sequence[Sequence[Sequence[float]]] = ()
 ) -> list[statistics.Stratum]:
     """The trained scores of runs of one section, a stratum a benchmark, a line a run; `others` are further lines."""
+    import numpy as np
+
     return [
         statistics.Stratum(
             first.benchmark,
-            [*(measured[place].trained for measured in lines), *(other[place] for other in others)],
+            np.array([*(measured[place].trained for measured in lines), *(other[place] for other in others)]),
             first.clusters,
         )
         for place, first in enumerate(lines[0])
@@ -117,7 +121,9 @@ def _section(asked: str, measured: Sequence[Column]) -> Section:
         asked,
         tuple(column.metric for column in measured),
         tuple(column.problems for column in measured),
-        tuple(
-            name or "" for column in measured for part in (column.questions, column.clusters) for name in part or "-"
-        ),
+        tuple(part for column in measured for part in (column.questions or ("-",), _names(column.clusters))),
     )
+
+
+def _names(clusters: tuple[str | None, ...] | None) -> tuple[str, ...]:
+    return ("-",) if clusters is None else tuple(name or "" for name in clusters)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any
 
 from distill_app.errors import UsageError
@@ -39,10 +39,6 @@ class _Pair:
     only_first: int
     only_second: int
     other_question: int
-
-    @property
-    def differences(self) -> list[float]:
-        return [a - b for a, b in zip(*self.values, strict=True)]
 
 
 def compare(operands: Sequence[Operand]) -> dict[str, Any]:
@@ -76,19 +72,17 @@ def compare(operands: Sequence[Operand]) -> dict[str, Any]:
             "large, can be told from chance any more. Compare fewer runs."
         )
     alone = [[pair] for pair in pairs]
-    macro = [
-        together
-        for chosen in combinations(range(len(operands)), 2)
-        if len(together := [pair for pair in pairs if (pair.first, pair.second) == chosen]) > 1
-    ]
+    by_two = groupby(pairs, key=lambda pair: (pair.first, pair.second))
+    macro = [together for _, group in by_two if len(together := list(group)) > 1]
+    drawn = statistics.Drawn()
     return {
         "level": statistics.LEVEL,
         "family": FAMILY,
         "operands": [described(number, operand) for number, operand in enumerate(operands, 1)],
         "settings": differing(operands),
         "warnings": warnings,
-        "scores": _scores(scores),
-        "pairs": [*_compared(alone), *_compared(macro)],
+        "scores": _scores(scores, drawn),
+        "pairs": [*_compared(alone, drawn), *_compared(macro, drawn)],
     }
 
 
@@ -107,6 +101,22 @@ def _pairs(operands: Sequence[Operand], scores: Sequence[dict[str, Scores]], fir
                 f"Issue the `run` command of the one with fewer samples again with --set evaluation.samples={k}: its "
                 "training is kept.",
             )
+        if list(one.values) == list(other.values) and one[2:] == other[2:]:
+            found.append(
+                _Pair(
+                    first,
+                    second,
+                    name,
+                    one.metric,
+                    tuple(one.values),
+                    (tuple(one.values.values()), tuple(other.values.values())),
+                    tuple(one.clusters.values()),
+                    0,
+                    0,
+                    0,
+                )
+            )
+            continue
         both = [problem for problem in one.values if problem in other.values]
         same = [problem for problem in both if not _apart(one.questions[problem], other.questions[problem])]
         if same:
@@ -132,10 +142,10 @@ def _apart(question: str | None, other: str | None) -> bool:
     return question is not None and other is not None and question != other
 
 
-def _compared(groups: Sequence[Sequence[_Pair]]) -> list[dict[str, Any]]:
+def _compared(groups: Sequence[Sequence[_Pair]], drawn: statistics.Drawn) -> list[dict[str, Any]]:
     """The lines of pairs: a group is one benchmark, or all that two operands have in common. One family of p-values.
 
-    Groups on the same problems are resampled together, and so with the same draws.
+    Groups on the same problems are resampled together, and so with the same draws, each operand once.
     """
     together: dict[tuple[Any, ...], list[int]] = {}
     for place, group in enumerate(groups):
@@ -144,24 +154,38 @@ def _compared(groups: Sequence[Sequence[_Pair]]) -> list[dict[str, Any]]:
     found: dict[int, statistics.Difference] = {}
     clusters: dict[int, int | None] = {}
     for places in together.values():
+        given = [groups[place][0] for place in places]
+        lines = {number: line for line, number in enumerate(_operands_of(given))}
         strata = [
-            statistics.Stratum(pair.benchmark, [groups[place][at].differences for place in places], pair.clusters)
+            statistics.Stratum(pair.benchmark, _values([groups[place][at] for place in places]), pair.clusters)
             for at, pair in enumerate(groups[places[0]])
         ]
-        found |= zip(places, statistics.differences(strata), strict=True)
+        pairs = [(lines[pair.first], lines[pair.second]) for pair in given]
+        found |= zip(places, statistics.paired(strata, pairs, drawn), strict=True)
         clusters |= dict.fromkeys(places, statistics.n_clusters(strata))
     adjusted = statistics.holm([found[place].p_value for place in range(len(groups))])
     return [_line(group, found[place], adjusted[place], clusters[place]) for place, group in enumerate(groups)]
 
 
+def _operands_of(pairs: Sequence[_Pair]) -> list[int]:
+    return sorted({number for pair in pairs for number in (pair.first, pair.second)})
+
+
+def _values(pairs: Sequence[_Pair]) -> list[tuple[float, ...]]:
+    """The scores of the operands of pairs on the same problems, a line each."""
+    by_operand = {
+        number: line for pair in pairs for number, line in zip((pair.first, pair.second), pair.values, strict=True)
+    }
+    return [by_operand[number] for number in _operands_of(pairs)]
+
+
 def _line(
     group: Sequence[_Pair], difference: statistics.Difference, adjusted: float, clusters: int | None
 ) -> dict[str, Any]:
+    import numpy as np
+
     low, high = difference.interval or (None, None)
-    apart = [(problem, a, b) for pair in group for problem, a, b in zip(pair.problems, *pair.values, strict=True)]
-    largest = sorted(
-        (entry for entry in apart if entry[1] != entry[2]), key=lambda one: (-abs(one[1] - one[2]), one[0])
-    )
+    apart = np.concatenate([np.subtract(*pair.values) for pair in group])
     return {
         "first": group[0].first + 1,
         "second": group[0].second + 1,
@@ -182,38 +206,57 @@ def _line(
         "p_value": difference.p_value,
         "p_adjusted": adjusted,
         "finding": finding(difference.mean, low, high, adjusted),
-        "wins": sum(a > b for _, a, b in apart),
-        "losses": sum(a < b for _, a, b in apart),
-        "ties": sum(a == b for _, a, b in apart),
-        "largest": [
-            {"problem": problem, "first": a, "second": b}
-            for problem, a, b in (largest if len(group) == 1 else [])[:LARGEST]
-        ],
+        "wins": int((apart > 0).sum()),
+        "losses": int((apart < 0).sum()),
+        "ties": int((apart == 0).sum()),
+        "largest": _largest(group[0]) if len(group) == 1 else [],
     }
+
+
+def _largest(pair: _Pair) -> list[dict[str, Any]]:
+    """The problems that differ most, equals by their ids."""
+    import numpy as np
+
+    sizes = np.abs(np.subtract(*pair.values))
+    least = np.partition(sizes, -LARGEST)[-LARGEST] if len(sizes) > LARGEST else 0.0
+    places = np.flatnonzero((sizes >= least) & (sizes > 0.0)).tolist()
+    places.sort(key=lambda place: (-float(sizes[place]), pair.problems[place]))
+    return [
+        {"problem": pair.problems[place], "first": pair.values[0][place], "second": pair.values[1][place]}
+        for place in places[:LARGEST]
+    ]
 
 
 def _macro(values: Sequence[Sequence[float]]) -> float:
     return statistics.mean([statistics.mean(one) for one in values])
 
 
-def _scores(scores: Sequence[dict[str, Scores]]) -> list[dict[str, Any]]:
+def _scores(scores: Sequence[dict[str, Scores]], drawn: statistics.Drawn) -> list[dict[str, Any]]:
     """Each operand by itself on each benchmark, over all the problems it answered."""
     found = []
     for name in dict.fromkeys(name for one in scores for name in one):
-        for number, one in enumerate(scores, 1):
-            if name not in one:
-                continue
-            column = one[name]
-            stratum = statistics.Stratum(name, [list(column.values.values())], list(column.clusters.values()))
-            (score,) = statistics.estimates([stratum])
+        together: dict[tuple[Any, ...], list[int]] = {}
+        for number, one in enumerate(scores):
+            if name in one:
+                key = (tuple(one[name].values), tuple(one[name].clusters.values()))
+                together.setdefault(key, []).append(number)
+        estimates: dict[int, tuple[statistics.Estimate, int | None]] = {}
+        for (_, sources), numbers in together.items():
+            lines = [list(scores[number][name].values.values()) for number in numbers]
+            stratum = statistics.Stratum(name, lines, sources)
+            n_clusters = statistics.n_clusters([stratum])
+            found_here = statistics.estimates([stratum], drawn)
+            estimates |= {number: (one, n_clusters) for number, one in zip(numbers, found_here, strict=True)}
+        for number, (score, clusters) in sorted(estimates.items()):
+            column = scores[number][name]
             low, high = score.interval or (None, None)
             found.append(
                 {
-                    "operand": number,
+                    "operand": number + 1,
                     "benchmark": name,
                     "metric": column.metric,
                     "n_problems": len(column.values),
-                    "n_clusters": statistics.n_clusters([stratum]),
+                    "n_clusters": clusters,
                     "score": score.mean,
                     "se": score.standard_error,
                     "ci_low": low,

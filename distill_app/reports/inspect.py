@@ -35,7 +35,7 @@ def overview(selection: Selection, limit: int) -> dict[str, Any]:
     return {
         "run": selection.run,
         "label": selection.label,
-        "rows": {"pool": len(selection.traces), "candidates": len(selection.candidates), "kept": len(kept)},
+        "rows": {"pool": len(selection.ids), "candidates": len(selection.candidates), "kept": len(kept)},
         "reads": selection.facts["reads"],
         "score_order": _score_order(selection),
         "signals": _signals(selection, columns),
@@ -137,8 +137,8 @@ def _composition(selection: Selection) -> dict[str, Any]:
     """Rows of the pool, of the candidates and kept, by what is known of them."""
     skills = selection.skills
     of: dict[str, dict[str, tuple[str, ...]]] = {
-        "teacher": {name: (trace.teacher,) for name, trace in selection.traces.items()},
-        "augmentation": {name: (trace.augmentation,) for name, trace in selection.traces.items()},
+        "teacher": {name: (teacher,) for name, teacher in selection.of_rows("teacher").items()},
+        "augmentation": {name: (one,) for name, one in selection.of_rows("augmentation").items()},
         "graded answer": {name: (one.verdict,) for name, one in selection.verdicts.items()},
     }
     if skills:
@@ -147,8 +147,9 @@ def _composition(selection: Selection) -> dict[str, Any]:
         of["skill"] = {name: one.chains or ("no skill",) for name, one in skills.items()}
     unit, lengths, edges = _lengths(selection)
     of["length"] = {name: (_quarter(length, edges),) for name, length in lengths.items()}
-    if any(trace.note for trace in selection.traces.values()):
-        of["teacher's own note"] = {name: (trace.note or "none",) for name, trace in selection.traces.items()}
+    notes = selection.of_rows("note")
+    if any(notes.values()):
+        of["teacher's own note"] = {name: (note or "none",) for name, note in notes.items()}
     return {
         "tables": {name: _table(selection, values, ordered=name == "length") for name, values in of.items()},
         "length": {"unit": unit, "edges": edges},
@@ -158,7 +159,7 @@ def _composition(selection: Selection) -> dict[str, Any]:
 def _table(selection: Selection, values: Mapping[str, tuple[str, ...]], *, ordered: bool) -> list[dict[str, Any]]:
     pool, candidates, kept = (
         Counter(value for name in names for value in values[name])
-        for names in (selection.traces, selection.candidates, selection.kept)
+        for names in (selection.ids, selection.candidates, selection.kept)
     )
     names = [name for name in QUARTILES if name in pool] if ordered else sorted(pool, key=lambda one: (-pool[one], one))
     return [{"value": name, "pool": pool[name], "candidates": candidates[name], "kept": kept[name]} for name in names]
@@ -174,7 +175,7 @@ def _lengths(selection: Selection) -> tuple[str, dict[str, float], list[float]]:
     elif selection.difficulty:
         unit, lengths = "tokens scored", {name: one.tokens for name, one in selection.difficulty.items()}
     else:
-        unit, lengths = "characters", {name: len(trace.text) for name, trace in selection.traces.items()}
+        unit, lengths = "characters", {name: len(text) for name, text in selection.of_rows("text").items()}
     edges = np.quantile([lengths[name] for name in selection.candidates], [0, 0.25, 0.5, 0.75, 1]).tolist()
     return unit, lengths, edges
 
@@ -186,13 +187,14 @@ def _quarter(length: float, edges: Sequence[float]) -> str:
 
 def _listed(selection: Selection, decisions: Iterable[Any], limit: int) -> list[dict[str, Any]]:
     first = sorted(decisions, key=lambda one: one.rank or 0)[:limit]
+    teachers = selection.of_rows("teacher")
     return [
         {
             "id": one.id,
             "rank": one.rank,
             "score": one.score,
             "verdict": selection.verdicts[one.id].verdict,
-            "teacher": selection.traces[one.id].teacher,
+            "teacher": teachers[one.id],
             "reason": one.reason,
         }
         for one in first

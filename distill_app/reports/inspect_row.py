@@ -21,8 +21,8 @@ def row(selection: Selection, name: str) -> dict[str, Any]:
 
     Raises `UsageError` where no row or several fit, naming the nearest.
     """
-    found = _find(list(selection.traces), name)
-    trace, decision = selection.traces[found], selection.decisions[found]
+    found = _find(selection.ids, name)
+    trace, decision = selection.trace(found), selection.decisions[found]
     verdict, quality, skills = (
         selection.verdicts.get(found),
         selection.quality.get(found),

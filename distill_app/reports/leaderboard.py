@@ -57,11 +57,12 @@ def standings(results: Sequence[Mapping[str, Any]]) -> list[dict[tuple[str, str]
     for place, result in enumerate(results):
         for section, measured in columns.sections(result, columns.of([result])):
             together.setdefault(section, []).append((place, measured))
+    drawn = statistics.Drawn()
     for section, members in together.items():
         if len(members) == 1:
             continue
         strata = columns.strata([measured for _, measured in members])
-        for (place, _), (near, _) in zip(members, statistics.behind_best(strata), strict=True):
+        for (place, _), (near, _) in zip(members, statistics.behind_best(strata, drawn), strict=True):
             found[place][section.name, section.metrics[0]] = near
     return found
 

@@ -19,30 +19,29 @@ def summaries(root: Path) -> list[dict[str, Any]]:
 
 def summary(run: Run) -> dict[str, Any]:
     """The line of one run."""
-    lock = run.lock_record()
-    events = list(read_events(run.events_path))
+    lock, result, lines = run.lock_record(), run.result(), run.events()
+    events = [event for event in lines if event is not None]
     return {
         "run": run.id,
         "recipe": lock.get("recipe"),
         "label": lock.get("label"),
         "selector": lock.get("selector"),
-        "selector_label": _selector_label(run, lock.get("selector")),
+        "selector_label": _selector_label(result, lock.get("selector")),
         "seed": lock.get("seed"),
-        "state": run.state(),
+        "state": run.state(result),
         "started": events[0]["time"] if events else None,
         "seconds": round(sum(e["seconds"] for e in events if e["type"] == "stage_finished"), 1),
-        "damage": run.damage(),
+        "damage": run.damage(result, lines),
     }
 
 
-def _selector_label(run: Run, selector: str | None) -> str | None:
+def _selector_label(result: dict[str, Any] | None, selector: str | None) -> str | None:
     """What a person reads of the run's selector; whether it is dynamic is known once the run has finished."""
     from distill_app.reports import selections
 
     if selector is None:
         return None
-    result = run.result() or {}
-    found: str = result.get("label") or selections.label_of(selector)
+    found: str = (result or {}).get("label") or selections.label_of(selector)
     return found
 
 

@@ -53,9 +53,20 @@ class Selection:
         return label(self.facts["label"], dynamic=bool(self.facts["plan"]["epochs"]))
 
     @cached_property
-    def traces(self) -> dict[str, Trace]:
-        """Every row of the pool by id, in the pool's order."""
-        return {row.id: row for row in self._read("traces", generate.FILE, Trace)}
+    def ids(self) -> list[str]:
+        """Every row of the pool, in the pool's order."""
+        return self._column("id")
+
+    def of_rows(self, field: str) -> dict[str, Any]:
+        """One field of every row of the pool, by id. The texts are most of a pool, and are left where they lie."""
+        return dict(zip(self.ids, self._column(field), strict=True))
+
+    def trace(self, name: str) -> Trace:
+        """One row of the pool."""
+        for folder in self.inputs["traces"]:
+            for row in rows.read(folder / generate.FILE, Trace, only=name):
+                return row
+        raise KeyError(name)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -132,7 +143,7 @@ class Selection:
             found[DERIVED] = row.nll - row.nll_alone
         if name in self.tokens:
             found["tokens"] = self.tokens[name]
-        return found | {f"numbers.{key}": value for key, value in self.traces[name].numbers}
+        return found | {f"numbers.{key}": value for key, value in self.trace(name).numbers}
 
     @cached_property
     def tokens(self) -> dict[str, int]:
@@ -153,6 +164,11 @@ class Selection:
     def places(self) -> dict[str, int]:
         """Where each candidate stands in `candidates`."""
         return {name: place for place, name in enumerate(self.candidates)}
+
+    def _column(self, field: str) -> list[Any]:
+        return [
+            value for folder in self.inputs.get("traces", ()) for value in rows.column(folder / generate.FILE, field)
+        ]
 
     def _read(self, role: str, name: str, kind: type[T]) -> list[T]:
         return [row for folder in self.inputs.get(role, ()) for row in rows.read(folder / name, kind)]

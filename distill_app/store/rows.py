@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distill_app.errors import StageError
-from distill_app.recipe.model import build
+from distill_app.recipe.model import build, convert
 from distill_app.store.files import append_whole, cut_torn_line
 
 if TYPE_CHECKING:
@@ -34,26 +35,72 @@ def write(path: Path, kind: type[T], rows: Sequence[T]) -> None:
 
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    plain = [dataclasses.asdict(row) for row in rows]  # type: ignore[call-overload]
-    columns = {name: pa.array([row[name] for row in plain], type=_arrow_type(hints[name])) for name in names}
+    columns = {name: pa.array(_column(rows, name, hints[name]), type=_arrow_type(hints[name])) for name in names}
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def read(path: Path, kind: type[T]) -> list[T]:
+def read(path: Path, kind: type[T], only: str | None = None) -> list[T]:
     """The rows of a Parquet file written by `write`, as instances of `kind`, in the file's order.
 
-    `StageError` where the file is missing or damaged. (A run looks at hashes first; this is for whoever reads without
-    one, and cannot notice what leaves the file readable.)
+    `only` takes the row of that id alone. `StageError` where the file is missing or damaged. (A run looks at hashes
+    first; this is for whoever reads without one, and cannot notice what leaves the file readable.)
     """
+    table = _table(path, filters=None if only is None else [("id", "=", only)])
+    hints = typing.get_type_hints(kind)
+    names = table.column_names
+    if extra := set(names) - {field.name for field in dataclasses.fields(kind)}:  # type: ignore[arg-type]
+        raise TypeError(f"{kind.__name__} has no field {sorted(extra)}")
+    columns: list[list[Any]] = []
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name in names:
+            columns.append(_values_of(table[field.name], hints[field.name]))
+        elif field.default is not dataclasses.MISSING:  # the file is older than the field
+            columns.append([field.default] * table.num_rows)
+        else:
+            raise TypeError(f"{path} has no column {field.name!r}")
+    return list(itertools.starmap(kind, zip(*columns, strict=True)))
+
+
+def column(path: Path, name: str) -> list[Any]:
+    """One column of such a file, as plain data; the others are not read."""
+    values: list[Any] = _table(path, columns=[name])[name].to_pylist()
+    return values
+
+
+def _table(path: Path, **chosen: Any) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        plain = pq.read_table(path).to_pylist()
+        return pq.read_table(path, **chosen)
     except (pa.ArrowException, OSError, ValueError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error
-    return [build(kind, row) for row in plain]
+
+
+def _column(rows: Sequence[Any], name: str, hint: Any) -> list[Any]:
+    """A field of every row as plain data. Text, numbers and tuples of them are that already."""
+    values = [getattr(row, name) for row in rows]
+    return [_plain(value) for value in values] if _holds_rows(hint) else values
+
+
+def _holds_rows(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) or any(map(_holds_rows, typing.get_args(hint)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
+
+
+def _values_of(column: pa.ChunkedArray, hint: Any) -> list[Any]:
+    """A column as what the field holds. Text, numbers and flags are that already."""
+    values: list[Any] = column.to_pylist()
+    plain = {option for option in typing.get_args(hint) or (hint,) if option is not type(None)}
+    if plain <= {str, int, bool} or (plain == {float} and str(column.type) == "double"):
+        return values
+    return [convert(hint, value) for value in values]
 
 
 def _arrow_type(hint: Any) -> pa.DataType:

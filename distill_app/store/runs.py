@@ -111,11 +111,18 @@ class Run:
         """What result.json says; None until the run has finished, and where the file is damaged."""
         return _read_json(self.folder / "result.json")
 
-    def state(self) -> RunState:
-        """Derived, never stored: running while its lock is held; else what its last ending event says; else lost."""
+    def events(self) -> list[dict[str, Any] | None]:
+        """What each whole line of its log says; None for one that is damaged."""
+        return list(_events(self.events_path))
+
+    def state(self, result: dict[str, Any] | None = None) -> RunState:
+        """Derived, never stored: running while its lock is held; else what its last ending event says; else lost.
+
+        `result` is the run's, where it has been read already.
+        """
         if is_locked(self.lock_path):
             return "running"
-        if self.result() is not None:
+        if result is not None or self.result() is not None:
             return "finished"
         last = None
         for event in read_events(self.events_path):
@@ -130,17 +137,23 @@ class Run:
         what = "is damaged" if (self.folder / "lock.json").exists() else "is missing"
         return f"lock.json {what}; its recipe, issued again, makes a new run of the same artifacts."
 
-    def damage(self) -> list[str]:
-        """What is missing or damaged in the run's folder, a sentence each, with what to do about it."""
+    def damage(
+        self, result: dict[str, Any] | None = None, events: list[dict[str, Any] | None] | None = None
+    ) -> list[str]:
+        """What is missing or damaged in the run's folder, a sentence each, with what to do about it.
+
+        `result` and `events` are the run's, where they have been read already.
+        """
         found = []
         for name in ("recipe.yaml", "resolved.yaml"):
             if not (self.folder / name).is_file():
                 found.append(f"{name} is missing; issuing its recipe again writes it.")
         if trouble := self.lock_trouble():
             found.append(trouble)
-        if self.result() is None and (self.folder / "result.json").exists():
+        if result is None and self.result() is None and (self.folder / "result.json").exists():
             found.append("result.json is damaged; issuing its recipe again writes it.")
-        bad = [number for number, event in enumerate(_events(self.events_path), 1) if event is None]
+        lines = self.events() if events is None else events
+        bad = [number for number, event in enumerate(lines, 1) if event is None]
         if bad:
             shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
             found.append(f"events.jsonl has damaged lines ({shown}); they are passed over.")
@@ -228,10 +241,20 @@ def find_by_plan(root: Path, plan_fingerprint: str) -> Run | None:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
+    import orjson
+
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        raw = path.read_bytes()
+    except FileNotFoundError:
         return None
+    try:
+        value = orjson.loads(raw)
+    except ValueError:
+        # It refuses what `write_json` may have written: NaN, the infinities, halves of characters.
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            return None
     return value if isinstance(value, dict) else None
 
 

@@ -1,6 +1,6 @@
 """Seconds and peak memory of each rule of hygiene on a large pool, on one core.
 
-    python tests/benchmarks/bench_hygiene.py [--rows 100000] [rule ...]
+    python -m tests.benchmarks.bench_hygiene [--rows 100000] [rule ...]
 
 Each line is a process of its own on a made-up pool: four traces to a problem, questions of 45 words and texts of 180
 from a vocabulary of 20,000 (frequencies as 1/rank), every tenth row a copy of another with up to 4 words changed.
@@ -18,7 +18,9 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[2]))
@@ -61,31 +63,51 @@ def worked(rows: int) -> list[Trace]:
     return worked_pool(rows // 4, 4)
 
 
-def measure(rule: str, rows: int) -> None:
-    """Apply one rule once and print the figures as JSON."""
+def applied(rule: str, traces: list[Trace]) -> Callable[[], Mapping[str, object]]:
+    """One rule over these rows, to be called: what it leaves out."""
     name, *rest = rule.split()
-    traces = worked(rows) if name == "worked" else pool(rows)
-    questions = [trace.question for trace in pool(19_600, 1)[::4]]
-    known = [*questions, *(trace.question for trace in traces[:400:4])]
-    benchmark = decontaminate.Benchmark("b", [Problem(str(n), text, "4", "b") for n, text in enumerate(known)])
+    if name == "contaminated":
+        questions = [trace.question for trace in pool(19_600, 1)[::4]]
+        known = [*questions, *(trace.question for trace in traces[:400:4])]
+        benchmark = decontaminate.Benchmark("b", [Problem(str(n), text, "4", "b") for n, text in enumerate(known)])
+        return lambda: decontaminate.check(traces, [benchmark], int(rest[0]))
+    if name == "exact":
+        return lambda: duplicates.exact(lessons(traces))
+    if name == "weights":
+        return lambda: weights.check(traces, {"a": 1.0, "b": 0.5}, 0)
+    return lambda: duplicates.near(lessons(traces), float(rest[-1]), 5)
+
+
+def one(rule: str, rows: int) -> dict[str, float]:
+    """The figures of one rule, applied once in this process."""
+    traces = worked(rows) if rule.startswith("worked") else pool(rows)
+    work = applied(rule, traces)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
-    if name == "contaminated":
-        found = decontaminate.check(traces, [benchmark], int(rest[0]))
-    elif name == "exact":
-        found = duplicates.exact(lessons(traces))
-    elif name == "weights":
-        found = weights.check(traces, {"a": 1.0, "b": 0.5}, 0)
-    else:
-        found = duplicates.near(lessons(traces), float(rest[-1]), 5)
-    figures = {
+    found = work()
+    return {
         "seconds": time.process_time() - start,
         "pool": before / 1024,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "rows": len(traces),
         "left out": len(found),
     }
-    print(json.dumps(figures))
+
+
+def measure(rows: int = 100_000, rules: Sequence[str] = RULES) -> list[dict[str, Any]]:
+    """Seconds of each rule, each in a process of its own."""
+    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    figures = []
+    for rule in rules:
+        command = [sys.executable, str(HERE), "--rows", str(rows), "--one", rule]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
+        found = json.loads(done.stdout)
+        figures.append({
+            "what": f"hygiene, {rule}", "against": None, "value": found["seconds"], "unit": "s", "goal": None,
+            "conditions": f"{found['rows']} rows, {found['left out']} left out, one core; peak {found['peak']:.0f} MiB,"
+            f" the rows {found['pool']:.0f} MiB of it",
+        })  # fmt: skip
+    return figures
 
 
 def main() -> None:
@@ -96,21 +118,12 @@ def main() -> None:
     parser.add_argument("--one")
     given = parser.parse_args()
     if given.one:
-        measure(given.one, given.rows)
+        print(json.dumps(one(given.one, given.rows)))
         return
-    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    print(f"{'rule':<16} {'rows':>8} {'seconds':>8} {'rows/s':>9} {'pool MiB':>9} {'peak MiB':>9} {'left out':>9}")
     for rule in RULES:
-        if given.rules and rule not in given.rules and rule.split()[0] not in given.rules:
-            continue
-        command = [sys.executable, str(HERE), "--rows", str(given.rows), "--one", rule]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
-        found = json.loads(done.stdout)
-        print(
-            f"{rule:<16} {found['rows']:8d} {found['seconds']:8.2f} {found['rows'] / found['seconds']:9.0f}"
-            f" {found['pool']:9.0f} {found['peak']:9.0f} {found['left out']:9d}",
-            flush=True,
-        )
+        if not given.rules or rule in given.rules or rule.split()[0] in given.rules:
+            for found in measure(given.rows, [rule]):
+                print(f"{found['what']:<28} {found['value']:8.2f} s  {found['conditions']}", flush=True)
 
 
 if __name__ == "__main__":

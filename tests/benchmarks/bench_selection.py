@@ -1,6 +1,6 @@
 """Seconds and peak memory to select from a million rows with each selector: rank, then keep 12.5 %, on one core.
 
-    python tests/benchmarks/bench_selection.py [--rows 1000000] [selector ...]
+    python -m tests.benchmarks.bench_selection [--rows 1000000] [selector ...]
 
 Each selector runs in a process of its own on the same made-up signals: 250,000 problems, quality in steps of 0.001,
 log-normal perplexities, two skill chains a row out of 200 leaves. Seconds are of rank and of keep with its decision on
@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,30 @@ def pool(rows: int) -> Any:
     )
 
 
-def measure(label: str, rows: int) -> None:
-    """Select once and print the figures as JSON."""
+def selector(label: str) -> tuple[Any, Any]:
+    """A selector's module and its options, as the schema's defaults and `VARIANTS` have them."""
     from distill_app.recipe import schema
     from distill_app.recipe.model import build
-    from distill_app.selectors import _top
 
     name = label.split()[0]
     module = importlib.import_module(f"distill_app.selectors.{name}")
     schemas = schema.installed()
     properties = schemas.members["selector"][name]["properties"]
     written = {key: schema.resolve(schemas, spec).get("default") for key, spec in properties.items() if key != "name"}
-    options = build(module.Options, {**written, **VARIANTS.get(label, {})})
+    return module, build(module.Options, {**written, **VARIANTS.get(label, {})})
+
+
+def labels() -> list[str]:
+    """Every selector, and the variants."""
+    folder = HERE.parents[2] / "distill_app" / "selectors"
+    return [*sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_")), *VARIANTS]
+
+
+def one(label: str, rows: int) -> dict[str, float]:
+    """The figures of one selection in this process."""
+    from distill_app.selectors import _top
+
+    module, options = selector(label)
     candidates = pool(rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
@@ -81,41 +94,50 @@ def measure(label: str, rows: int) -> None:
     ranked = time.process_time()
     decisions = _top.keep(candidates, ranking, options.top, options.per_problem, options.unit)
     done = time.process_time()
-    figures = {
+    return {
         "rank": ranked - start,
         "keep": done - ranked,
         "pool": before / 2**20,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "kept": sum(row.kept for row in decisions),
     }
-    print(json.dumps(figures))
+
+
+def measure(rows: int = 1_000_000, chosen: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Seconds and peak memory of each selector, each in a process of its own."""
+    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    figures: list[dict[str, Any]] = []
+    for label in chosen or labels():
+        command = [sys.executable, str(HERE), "--rows", str(rows), "--one", label]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
+        found = json.loads(done.stdout)
+        given = f"{rows} rows, {found['kept']} kept, one core"
+        times = f"rank {found['rank']:.2f} s, keep with every decision {found['keep']:.2f} s"
+        seconds = found["rank"] + found["keep"]
+        figures += [
+            {"what": f"select, {label}, CPU time", "against": None, "value": seconds, "unit": "s", "goal": "10",
+             "conditions": f"{given}; {times}"},
+            {"what": f"select, {label}, peak memory", "against": None, "value": found["peak"], "unit": "GiB",
+             "goal": "2", "conditions": f"{given}; the rows {found['pool']:.2f} GiB of it"},
+        ]  # fmt: skip
+    return figures
 
 
 def main() -> None:
-    """Print a table: a line a selector, and a line for each variant."""
+    """Print a table: two lines a selector, and for each variant."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("selectors", nargs="*")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--one")
     given = parser.parse_args()
     if given.one:
-        measure(given.one, given.rows)
+        print(json.dumps(one(given.one, given.rows)))
         return
-    folder = HERE.parents[2] / "distill_app" / "selectors"
-    names = sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_"))
-    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    print(f"{'selector':<24} {'rank s':>7} {'keep s':>7} {'sum s':>7} {'pool GiB':>9} {'peak GiB':>9} {'kept':>8}")
-    for label in [*names, *VARIANTS]:
-        if given.selectors and label not in given.selectors and label.split()[0] not in given.selectors:
-            continue
-        command = [sys.executable, str(HERE), "--rows", str(given.rows), "--one", label]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
-        found = json.loads(done.stdout)
-        print(
-            f"{label:<24} {found['rank']:7.2f} {found['keep']:7.2f} {found['rank'] + found['keep']:7.2f}"
-            f" {found['pool']:9.2f} {found['peak']:9.2f} {found['kept']:8d}",
-            flush=True,
-        )
+    for label in labels():
+        if not given.selectors or label in given.selectors or label.split()[0] in given.selectors:
+            for found in measure(given.rows, [label]):
+                line = f"{found['what']:<44} {found['value']:6.2f} {found['unit']:<4} {found['conditions']}"
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,30 @@
 """CPU seconds of the commands that must answer at once, beside an empty Python and an import of torch.
 
-    python tests/benchmarks/bench_start.py
+    python -m tests.benchmarks.bench_start [--runs 200]
 
-Each command is run once to warm up and then five times; the median of user plus system time of the whole process.
+Each command is run once to warm up and then five times; the median of user plus system time of the whole process. What
+lists and compares runs does so in a workspace of 200 finished runs that is written to a folder of its own first, by
+`many_runs`: 50 arms of four seeds over three benchmarks of 1,319, 500 and 30 problems.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
-RUNS = 5
+HERE = Path(__file__).resolve()
+sys.path.insert(0, str(HERE.parents[2]))
+
+REPEATS = 5
+POOL = 100
+"""Rows of the pool that the newest run selected from: nothing here reads it."""
 PROGRAM = [sys.executable, "-m", "distill_app.cli"]
 
 
@@ -25,23 +36,58 @@ def cpu_seconds(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
-    """Print a table of medians and their ratio to an empty Python."""
-    with tempfile.TemporaryDirectory() as workspace:
-        commands = {
-            "python -c pass": [sys.executable, "-c", "pass"],
-            "distill-app validate quickstart": [*PROGRAM, "validate", "quickstart"],
-            "distill-app plan quickstart": [*PROGRAM, "plan", "quickstart", "--workspace", workspace],
-            "distill-app plan random_vs_quality": [*PROGRAM, "plan", "random_vs_quality", "--workspace", workspace],
-            "distill-app leaderboard": [*PROGRAM, "leaderboard", "--workspace", workspace],
-            "python -c 'import torch'": [sys.executable, "-c", "import torch"],
+def measure(runs: int = 200) -> list[dict[str, Any]]:
+    """The median of each command."""
+    with tempfile.TemporaryDirectory() as workspace, tempfile.TemporaryDirectory() as full:
+        subprocess.run([sys.executable, str(HERE), "--write", full, "--runs", str(runs)], check=True)
+        ids = sorted(path.name for path in (Path(full) / "runs").iterdir())
+        # Spread over the arms.
+        apart = ids[:: max(1, len(ids) // 20)][:20]
+        commands: dict[str, tuple[list[str], str | None]] = {
+            "python -c pass": ([sys.executable, "-c", "pass"], None),
+            "python -c 'import torch'": ([sys.executable, "-c", "import torch"], None),
+            "validate quickstart": ([*PROGRAM, "validate", "quickstart"], "0.4"),
+            "plan quickstart": ([*PROGRAM, "plan", "quickstart", "--workspace", workspace], "1"),
+            "plan random_vs_quality": ([*PROGRAM, "plan", "random_vs_quality", "--workspace", workspace], "1"),
+            "leaderboard of no runs": ([*PROGRAM, "leaderboard", "--workspace", workspace], None),
+            f"leaderboard of {runs} runs": ([*PROGRAM, "leaderboard", "--workspace", full], "1"),
+            f"runs, {runs} of them": ([*PROGRAM, "runs", "--workspace", full], None),
+            "compare 2 runs": ([*PROGRAM, "compare", *apart[:2], "--workspace", full], None),
+            "compare 20 runs": ([*PROGRAM, "compare", *apart, "--workspace", full], None),
         }
-        empty = None
-        for name, command in commands.items():
+        medians = {}
+        for name, (command, _) in commands.items():
             cpu_seconds(command)
-            median = statistics.median(cpu_seconds(command) for _ in range(RUNS))
-            empty = empty or median
-            print(f"{name:<36} {median:6.2f} s  {median / empty:6.1f} x")
+            medians[name] = statistics.median(cpu_seconds(command) for _ in range(REPEATS))
+    empty = medians["python -c pass"]
+    return [
+        {
+            "what": f"start: {name}",
+            "against": "an empty Python",
+            "value": medians[name],
+            "unit": "s of CPU time",
+            "goal": goal,
+            "conditions": f"{medians[name] / empty:.1f} times {empty:.3f} s; median of {REPEATS}, load"
+            f" {os.getloadavg()[0]:.1f}",
+        }
+        for name, (_, goal) in commands.items()
+    ]
+
+
+def main() -> None:
+    """Print a table: a line a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--write")
+    given = parser.parse_args()
+    if given.write:
+        from tests.benchmarks import many_runs
+
+        many_runs.write(Path(given.write), given.runs, POOL)
+        return
+    for found in measure(given.runs):
+        goal = f"goal {found['goal']} s" if found["goal"] else ""
+        print(f"{found['what']:<36} {found['value']:6.2f} s  {goal:<12} {found['conditions']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from distill_app import seeds
 from distill_app.errors import UsageError
 from distill_app.evaluation.statistics import (
+    Drawn,
     Interval,
     Stratum,
     behind_best,
     bounds,
+    differences,
     distinguishable,
     estimates,
     holm,
     mean,
     means,
     n_clusters,
+    paired,
+    paired_p_values,
     resampled,
     sign_flip_p_values,
 )
@@ -273,3 +278,34 @@ def test_distinguishable_needs_the_interval_and_the_p_value() -> None:
 def test_behind_best_of_one_and_of_equals() -> None:
     assert behind_best([Stratum("", [A])]) == [(True, None)]
     assert behind_best([Stratum("", [A, A])]) == [(True, None), (True, 1.0)]
+
+
+def test_pairs_come_out_as_their_differences_do_and_each_line_is_drawn_once() -> None:
+    lines = [A, B, A[::-1]]
+    pairs = [(0, 1), (2, 1), (0, 2), (1, 1)]
+    strata = [Stratum("a", lines), Stratum("b", [line[:20] for line in lines], [*"aabb", *[None] * 16])]
+    drawn = Drawn()
+    found = paired(strata, pairs, drawn)
+    alone = differences([stratum.less(pairs) for stratum in strata])
+    assert [one.interval for one in found] == [one.interval for one in alone]
+    assert found == alone
+    kept = dict(drawn.resampled), dict(drawn.flipped)
+    assert paired_p_values(strata, pairs[:2], drawn) == [one.p_value for one in alone[:2]]
+    assert paired(strata, pairs, drawn) == found
+    assert all(drawn.resampled[key] is value for key, value in kept[0].items())
+    assert (len(drawn.resampled), len(drawn.flipped)) == (len(kept[0]), len(kept[1])) == (6, 3)
+
+
+def test_problems_are_drawn_the_same_however_many_at_a_time() -> None:
+    sums = np.random.default_rng(seeds.derive(20_260_101, "x")).integers(0, 60, size=(10_000, 60))
+    whole = np.array(A)[sums].mean(axis=1)
+    (found,) = resampled([Stratum("x", [A])])
+    np.testing.assert_allclose(found, whole, atol=1e-12)
+
+
+def test_a_tie_counts_where_differences_are_tiny_beside_the_scores() -> None:
+    # 14 problems apart by 1e-9: by the lines' own sums, ties would be lost in rounding.
+    one = [0.5 + (1e-9 if place < 14 else 0.0) for place in range(100)]
+    two = [0.5] * 100
+    strata = [Stratum("t", [one, two])]
+    assert paired_p_values(strata, [(0, 1)]) == sign_flip_p_values([strata[0].less([(0, 1)])])

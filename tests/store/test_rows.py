@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from distill_app.errors import StageError
-from distill_app.records import Completion, Problem, Quality, Step, Trace
-from distill_app.store.rows import RowLog, mend, read, write
+from distill_app.records import Completion, Problem, Quality, Step, Trace, Verdict
+from distill_app.store.rows import RowLog, column, mend, read, write
 
 STEP = Step(3, "*", 5, 15, "apples in all the bags")
 PROBLEM = Problem("p1", "3 bags of 5 apples?", "15", "test", "mul", ("multiplication",), None, (STEP,))
@@ -97,3 +97,14 @@ def test_a_damaged_line_is_taken_out_and_named(tmp_path: Path) -> None:
     path.write_bytes(whole.replace(b"\n", b"\r"))
     assert mend(path) is None, "no line of it is whole: all are made again"
     assert RowLog(path, Completion).rows == []
+
+
+def test_one_row_or_one_column_is_read_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.parquet"
+    given = [Verdict(name, "wrong", None, name * 2) for name in "abc"]
+    write(path, Verdict, given)
+    assert read(path, Verdict, only="b") == [given[1]]
+    assert read(path, Verdict, only="x") == []
+    assert column(path, "rule") == ["aa", "bb", "cc"]
+    with pytest.raises(StageError, match="missing"):
+        column(tmp_path / "none.parquet", "rule")
