@@ -23,11 +23,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))
+from tests.benchmarks.figures import Figure, show
 
 SAMPLES = 8
 LIMIT_SECONDS = 2.0
@@ -132,7 +130,7 @@ def _math_verify(rows: list[tuple[str, str, str]]) -> list[str]:
     return found
 
 
-def measure(count: int = 10_000, hanging: int = 8) -> list[dict[str, Any]]:
+def measure(count: int = 10_000, hanging: int = 8) -> list[Figure]:
     """The figures: wall time and CPU time against math-verify, and what hangs take beyond their limit."""
     cores = len(os.sched_getaffinity(0))
     theirs, ours, one = (
@@ -144,28 +142,34 @@ def measure(count: int = 10_000, hanging: int = 8) -> list[dict[str, Any]]:
     given = f"{count} made-up answers, {SAMPLES} to a problem; {cores} cores, load {os.getloadavg()[0]:.1f}"
     rounds = hanging / cores
     return [
-        _figure("grading, wall time", "math-verify in one process", theirs["seconds"] / ours["seconds"], "x", "1.7",
+        Figure("grading, wall time", "math-verify in one process", theirs["seconds"] / ours["seconds"], "x", "1.7",
                 f"{given}; {theirs['seconds']:.1f} s against {ours['seconds']:.1f} s with {cores} workers"),
-        _figure("grading, CPU time", "math-verify in one process", theirs["cpu"] / ours["cpu"], "x", None,
+        Figure("grading, CPU time", "math-verify in one process", theirs["cpu"] / ours["cpu"], "x", "-",
                 f"{given}; {theirs['cpu']:.1f} s against {ours['cpu']:.1f} s, the workers' start with it"),
-        _figure("grading, wall time with one worker", "math-verify in one process", theirs["seconds"] / one["seconds"],
-                "x", None, f"{given}; {one['seconds']:.1f} s"),
-        _figure("grading, answers called right", "math-verify in one process",
-                ours["verdicts"]["correct"] / theirs["verdicts"]["correct"], "x", None,
+        Figure("grading, wall time with one worker", "math-verify in one process", theirs["seconds"] / one["seconds"],
+                "x", "-", f"{given}; {one['seconds']:.1f} s"),
+        Figure("grading, answers called right", "math-verify in one process",
+                ours["verdicts"]["correct"] / theirs["verdicts"]["correct"], "x", "-",
                 f"{ours['verdicts']['correct']} against {theirs['verdicts']['correct']}"),
-        _figure("hanging answers, seconds each beyond the limit", "the limit", hung["seconds"] / rounds - LIMIT_SECONDS,
-                "s", None, f"{hanging} hanging among 208 answers, limit {LIMIT_SECONDS:g} s, {cores} workers, their"
+        Figure("hanging answers, seconds each beyond the limit", "the limit", hung["seconds"] / rounds - LIMIT_SECONDS,
+                "s", "-", f"{hanging} hanging among 208 answers, limit {LIMIT_SECONDS:g} s, {cores} workers, their"
                 f" start and the other answers with it; verdicts {hung['verdicts']}"),
     ]  # fmt: skip
 
 
-def _figure(what: str, against: str, value: float, unit: str, goal: str | None, conditions: str) -> dict[str, Any]:
-    return {"what": what, "against": against, "value": value, "unit": unit, "goal": goal, "conditions": conditions}
-
-
 def _in_process(name: str, count: int, hanging: int = 0, workers: int | None = None) -> dict[str, Any]:
     workers = workers or len(os.sched_getaffinity(0))
-    command = [sys.executable, str(HERE), "--one", name, "--answers", str(count), "--hanging", str(hanging)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.bench_grading",
+        "--one",
+        name,
+        "--answers",
+        str(count),
+        "--hanging",
+        str(hanging),
+    ]
     done = subprocess.run([*command, "--workers", str(workers)], check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -182,8 +186,7 @@ def main() -> None:
     if given.one:
         print(json.dumps(arm(given.one, given.answers, given.hanging, given.workers)))
         return
-    for found in measure(given.answers, given.hanging):
-        print(f"{found['what']:<50} {found['value']:8.2f} {found['unit']}  {found['conditions']}", flush=True)
+    show(measure(given.answers, given.hanging))
 
 
 if __name__ == "__main__":

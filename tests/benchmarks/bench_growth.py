@@ -22,19 +22,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))
-
-from tests.benchmarks import bench_hygiene, bench_selection  # noqa: E402
+from tests.benchmarks import bench_hygiene, bench_selection
+from tests.benchmarks.figures import Figure, show
 
 SIZES = (1_000, 10_000, 100_000)
 Work = Callable[[], object]
 
 
 def _selectors() -> list[str]:
-    folder = HERE.parents[2] / "distill_app" / "selectors"
+    folder = Path(__file__).resolve().parents[2] / "distill_app" / "selectors"
     return sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_"))
 
 
@@ -165,25 +162,24 @@ def exponent(sizes: list[int], values: list[float], least: float) -> float | Non
     return float(np.polyfit(*zip(*points, strict=True), 1)[0]) if len(points) > 1 else None
 
 
-def measure(sizes: list[int] | None = None, chosen: list[str] | None = None) -> list[dict[str, Any]]:
+def measure(sizes: list[int] | None = None, chosen: list[str] | None = None) -> list[Figure]:
     """The exponents of every part, with the figures they were fitted to."""
     sizes = sizes or list(SIZES)
     one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    figures: list[dict[str, Any]] = []
+    figures: list[Figure] = []
     for part in chosen or parts():
         found = []
         for size in sizes:
-            command = [sys.executable, str(HERE), "--one", part, "--sizes", str(size)]
+            command = [sys.executable, "-m", __spec__.name, "--one", part, "--sizes", str(size)]
             done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
             found.append(json.loads(done.stdout))
         for key, unit, least in (("seconds", "s", 1e-4), ("mib", "MiB", 1.0)):
             values = [each[key] for each in found]
             at = ", ".join(f"{value:.3g} {unit} at {size}" for size, value in zip(sizes, values, strict=True))
-            figures.append({
-                "what": f"growth of {part}, {'CPU time' if key == 'seconds' else 'memory beyond the input'}",
-                "against": "rows of the pool", "value": exponent(sizes, values, least), "unit": "exponent",
-                "goal": "1.2 at most", "conditions": f"{at}; one core",
-            })  # fmt: skip
+            power = exponent(sizes, values, least)
+            what = f"growth of {part}, {'CPU time' if key == 'seconds' else 'memory beyond the input'}"
+            if power is not None:  # else it is too little to be measured
+                figures.append(Figure(what, "rows of the pool", power, "exponent", "1.2", f"{at}; one core"))
     return figures
 
 
@@ -198,9 +194,7 @@ def main() -> None:
         print(json.dumps(one(given.one, given.sizes[0])))
         return
     for part in given.parts or parts():
-        for found in measure(given.sizes, [part]):
-            value = "-" if found["value"] is None else f"{found['value']:.2f}"
-            print(f"{found['what']:<56} {value:>5}  {found['conditions']}", flush=True)
+        show(measure(given.sizes, [part]))
 
 
 if __name__ == "__main__":

@@ -19,14 +19,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))
-
-from distill_app.hygiene import decontaminate, duplicates, lessons, weights  # noqa: E402
-from distill_app.records import Problem, Trace  # noqa: E402
+from distill_app.hygiene import decontaminate, duplicates, lessons, weights
+from distill_app.records import Problem, Trace
+from tests.benchmarks.figures import Figure, show
 
 RULES = ("contaminated 13", "contaminated 8", "exact", "near 0.9", "near 0.8", "near 0.6", "weights", "worked near 0.9")
 
@@ -94,19 +90,19 @@ def one(rule: str, rows: int) -> dict[str, float]:
     }
 
 
-def measure(rows: int = 100_000, rules: Sequence[str] = RULES) -> list[dict[str, Any]]:
+def measure(rows: int = 100_000, rules: Sequence[str] = RULES) -> list[Figure]:
     """Seconds of each rule, each in a process of its own."""
     one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     figures = []
     for rule in rules:
-        command = [sys.executable, str(HERE), "--rows", str(rows), "--one", rule]
+        command = [sys.executable, "-m", __spec__.name, "--rows", str(rows), "--one", rule]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
         found = json.loads(done.stdout)
-        figures.append({
-            "what": f"hygiene, {rule}", "against": None, "value": found["seconds"], "unit": "s", "goal": None,
-            "conditions": f"{found['rows']} rows, {found['left out']} left out, one core; peak {found['peak']:.0f} MiB,"
-            f" the rows {found['pool']:.0f} MiB of it",
-        })  # fmt: skip
+        conditions = (
+            f"{found['rows']} rows, {found['left out']} left out, one core; peak {found['peak']:.0f} MiB,"
+            f" the rows {found['pool']:.0f} MiB of it"
+        )
+        figures.append(Figure(f"hygiene, {rule}", "CPU time", found["seconds"], "s", "-", conditions))
     return figures
 
 
@@ -122,8 +118,7 @@ def main() -> None:
         return
     for rule in RULES:
         if not given.rules or rule in given.rules or rule.split()[0] in given.rules:
-            for found in measure(given.rows, [rule]):
-                print(f"{found['what']:<28} {found['value']:8.2f} s  {found['conditions']}", flush=True)
+            show(measure(given.rows, [rule]))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def _growth(dtype: str, max_tokens: int) -> list[Figure]:
     rows = []
     for samples in GROWTH:
         arguments = ["--grown", str(samples), "--dtype", dtype, "--max-tokens", str(max_tokens)]
-        command = [sys.executable, "-m", "tests.benchmarks.bench_sampling", *arguments]
+        command = [sys.executable, "-m", __spec__.name, *arguments]
         rows.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
     found = []
     for key, name in (("cpu_seconds", "CPU time"), ("peak_bytes", "peak memory")):

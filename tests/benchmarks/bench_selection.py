@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))
+from tests.benchmarks.figures import Figure, show
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "skill_aware forced": {"mode": "forced"},
@@ -78,7 +77,7 @@ def selector(label: str) -> tuple[Any, Any]:
 
 def labels() -> list[str]:
     """Every selector, and the variants."""
-    folder = HERE.parents[2] / "distill_app" / "selectors"
+    folder = Path(__file__).resolve().parents[2] / "distill_app" / "selectors"
     return [*sorted(path.stem for path in folder.glob("*.py") if not path.name.startswith("_")), *VARIANTS]
 
 
@@ -103,22 +102,21 @@ def one(label: str, rows: int) -> dict[str, float]:
     }
 
 
-def measure(rows: int = 1_000_000, chosen: Sequence[str] = ()) -> list[dict[str, Any]]:
+def measure(rows: int = 1_000_000, chosen: Sequence[str] = ()) -> list[Figure]:
     """Seconds and peak memory of each selector, each in a process of its own."""
     one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    figures: list[dict[str, Any]] = []
+    figures: list[Figure] = []
     for label in chosen or labels():
-        command = [sys.executable, str(HERE), "--rows", str(rows), "--one", label]
+        command = [sys.executable, "-m", __spec__.name, "--rows", str(rows), "--one", label]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=one_core)
         found = json.loads(done.stdout)
         given = f"{rows} rows, {found['kept']} kept, one core"
         times = f"rank {found['rank']:.2f} s, keep with every decision {found['keep']:.2f} s"
         seconds = found["rank"] + found["keep"]
         figures += [
-            {"what": f"select, {label}, CPU time", "against": None, "value": seconds, "unit": "s", "goal": "10",
-             "conditions": f"{given}; {times}"},
-            {"what": f"select, {label}, peak memory", "against": None, "value": found["peak"], "unit": "GiB",
-             "goal": "2", "conditions": f"{given}; the rows {found['pool']:.2f} GiB of it"},
+            Figure(f"select by {label}", "CPU time", seconds, "s", "10", f"{given}; {times}"),
+            Figure(f"select by {label}", "peak memory", found["peak"], "GiB", "2",
+                   f"{given}; the rows {found['pool']:.2f} GiB of it"),
         ]  # fmt: skip
     return figures
 
@@ -135,9 +133,7 @@ def main() -> None:
         return
     for label in labels():
         if not given.selectors or label in given.selectors or label.split()[0] in given.selectors:
-            for found in measure(given.rows, [label]):
-                line = f"{found['what']:<44} {found['value']:6.2f} {found['unit']:<4} {found['conditions']}"
-                print(line, flush=True)
+            show(measure(given.rows, [label]))
 
 
 if __name__ == "__main__":

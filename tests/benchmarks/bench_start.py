@@ -10,17 +10,14 @@ lists and compares runs does so in a workspace of 200 finished runs that is writ
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))
+from tests.benchmarks.figures import Figure, show
 
 REPEATS = 5
 POOL = 100
@@ -36,10 +33,10 @@ def cpu_seconds(command: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(runs: int = 200) -> list[dict[str, Any]]:
+def measure(runs: int = 200) -> list[Figure]:
     """The median of each command."""
     with tempfile.TemporaryDirectory() as workspace, tempfile.TemporaryDirectory() as full:
-        subprocess.run([sys.executable, str(HERE), "--write", full, "--runs", str(runs)], check=True)
+        subprocess.run([sys.executable, "-m", __spec__.name, "--write", full, "--runs", str(runs)], check=True)
         ids = sorted(path.name for path in (Path(full) / "runs").iterdir())
         # Spread over the arms.
         apart = ids[:: max(1, len(ids) // 20)][:20]
@@ -61,15 +58,14 @@ def measure(runs: int = 200) -> list[dict[str, Any]]:
             medians[name] = statistics.median(cpu_seconds(command) for _ in range(REPEATS))
     empty = medians["python -c pass"]
     return [
-        {
-            "what": f"start: {name}",
-            "against": "an empty Python",
-            "value": medians[name],
-            "unit": "s of CPU time",
-            "goal": goal,
-            "conditions": f"{medians[name] / empty:.1f} times {empty:.3f} s; median of {REPEATS}, load"
-            f" {os.getloadavg()[0]:.1f}",
-        }
+        Figure(
+            name,
+            "CPU time",
+            medians[name],
+            "s",
+            goal or "-",
+            f"{medians[name] / empty:.1f} times an empty Python; median of {REPEATS}",
+        )
         for name, (_, goal) in commands.items()
     ]
 
@@ -85,9 +81,7 @@ def main() -> None:
 
         many_runs.write(Path(given.write), given.runs, POOL)
         return
-    for found in measure(given.runs):
-        goal = f"goal {found['goal']} s" if found["goal"] else ""
-        print(f"{found['what']:<36} {found['value']:6.2f} s  {goal:<12} {found['conditions']}", flush=True)
+    show(measure(given.runs))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast our trainer is beside TRL's own SFTTrainer, all in this run, on the built-in student, on a CPU.
 
-    python tests/benchmarks/bench_training.py [--rows 32] [--threads 1] [--dtype auto] [--arms ours,trl_defaults]
+    python -m tests.benchmarks.bench_training [--rows 32] [--threads 1] [--dtype auto] [--arms ours,trl_defaults]
 
 Every arm trains the same rows for one epoch in batches of eight, LoRA of rank 16 on all linear layers, from the
 same weights. Prints real (unpadded) tokens a CPU second and a wall clock second; the ratio to TRL's defaults is
