@@ -21,7 +21,7 @@ RECIPE = (
     SMALL.replace("{{", "{")
     .replace("}}", "}")
     .replace("{model}", "student")
-    .replace('system_prompt: ""', f"system_prompt: {json.dumps(SYSTEM)}\n  dtype: float32\n  thinking: false")
+    .replace('system_prompt: ""', f"system_prompt: {json.dumps(SYSTEM)}\n  thinking: false")
     .replace("limit: 48", "limit: 24")
     .replace("training: {", "training: {max_length: 118, skills: {depth: 1}, ")
     .replace("max_tokens: 24", "max_tokens: 12")
