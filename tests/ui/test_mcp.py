@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import asyncio
 import importlib.util
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.recipes import distill, small
 from tests.ui.conftest import launched
 
+T = TypeVar("T")
 INSTALLED = importlib.util.find_spec("mcp") is not None
 
 
@@ -30,11 +33,17 @@ async def asked(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[set[
         return names, [await session.call_tool(name, values) for name, values in calls]
 
 
+def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. Where tests of the browser ran before, this thread has a loop of playwright's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 @pytest.mark.skipif(not INSTALLED, reason="the package mcp is not installed")
 def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     text = small(tmp_path, "builtin:smollm2-135m-instruct").read_text()
     with launched(tmp_path / "workspace", "--mcp") as app:
-        names, (good, wrong) = asyncio.run(
+        names, (good, wrong) = in_a_thread(
             asked(
                 app.url,
                 [("validate", {"recipe": given, "sets": []}) for given in (text, text.replace("epochs", "epoch"))],
