@@ -205,7 +205,15 @@ def compare(what: Given, arms: Sequence[str], step: int, pack_tokens: int) -> Co
 
 def measure() -> list[Figure]:
     """Scoring's figures: one answer a question, four, and the memory of a long one."""
-    figures = []
+    what = given(8, 1, 1, "auto")
+    length = 4000
+    long = [ScoreRequest("long", what.rows[0].prompt_ids, [1000 + n * 7 % 40_000 for n in range(length)])]
+    logits = length * what.model.config.vocab_size * 4 / 2**20
+    peak, _ = peak_of(what.model, long, what.start, 2048)
+    figures = [
+        Figure("memory to score 4,000 tokens", "their logits in float32", peak / logits, "x", "-",
+               f"{peak:.0f} MiB above the loaded model; the logits would be {logits:.0f}")
+    ]  # fmt: skip
     for problems, samples in ((160, 1), (40, 4)):
         what = given(problems, samples, 1, "auto")
         seconds, _, ideal = done = compare(what, ("ours", "one_row", "one_row_float32"), 40, 2048)
@@ -218,14 +226,6 @@ def measure() -> list[Figure]:
             Figure("student scoring", "the rate of one layer's products", 100 * ideal / seconds["ours"], "%", "70",
                    conditions)
         )  # fmt: skip
-    length = 4000
-    long = [ScoreRequest("long", what.rows[0].prompt_ids, [1000 + n * 7 % 40_000 for n in range(length)])]
-    logits = length * what.model.config.vocab_size * 4 / 2**20
-    peak, _ = peak_of(what.model, long, what.start, 2048)
-    figures.append(
-        Figure("memory to score 4,000 tokens", "their logits in float32", peak / logits, "x", "-",
-               f"{peak:.0f} MiB above the loaded model; the logits would be {logits:.0f}")
-    )  # fmt: skip
     return figures
 
 
