@@ -102,23 +102,10 @@ def _pairs(operands: Sequence[Operand], scores: Sequence[dict[str, Scores]], fir
                 "training is kept.",
             )
         if list(one.values) == list(other.values) and one[2:] == other[2:]:
-            found.append(
-                _Pair(
-                    first,
-                    second,
-                    name,
-                    one.metric,
-                    tuple(one.values),
-                    (tuple(one.values.values()), tuple(other.values.values())),
-                    tuple(one.clusters.values()),
-                    0,
-                    0,
-                    0,
-                )
-            )
-            continue
-        both = [problem for problem in one.values if problem in other.values]
-        same = [problem for problem in both if not _apart(one.questions[problem], other.questions[problem])]
+            both = same = list(one.values)
+        else:
+            both = [problem for problem in one.values if problem in other.values]
+            same = [problem for problem in both if not _apart(one.questions[problem], other.questions[problem])]
         if same:
             found.append(
                 _Pair(
