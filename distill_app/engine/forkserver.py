@@ -10,6 +10,7 @@ and some libraries ask when they are loaded.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -144,7 +145,8 @@ class _Forked:
             self.server.process.wait()
             self.code = -sig
         else:
-            os.kill(self.pid, sig)
+            with contextlib.suppress(ProcessLookupError):  # the server was killed, and this process with it
+                os.kill(self.pid, sig)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -171,9 +173,12 @@ def main(socket_fd: str, parent: str) -> int:
     worker.end_with(int(parent))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _load()
+    pid = 0
     with socket.socket(fileno=int(socket_fd)) as asked:
         while True:
             message, given, _, _ = socket.recv_fds(asked, 16, 3)
+            if pid:  # kept till its end has been heard: a signal sent before that must not find another of its id
+                os.waitpid(pid, 0)
             if not message:
                 return 0
             pid = os.fork()
@@ -182,8 +187,10 @@ def main(socket_fd: str, parent: str) -> int:
             for one in given:
                 os.close(one)
             asked.send(str(pid).encode())
-            _, status = os.waitpid(pid, 0)
-            asked.send(str(os.waitstatus_to_exitcode(status)).encode())
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            assert ended is not None
+            code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+            asked.send(str(code).encode())
     os.setsid()
     job, out, events = given
     for one, places in ((job, (0,)), (out, (1, 2))):

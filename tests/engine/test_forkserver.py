@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,23 @@ def test_killed_while_the_libraries_load_and_started_again(tmp_path: Path) -> No
         server.kill()
         assert process.wait() == -signal.SIGKILL
         assert told(reading) == []
+
+
+def test_a_process_that_has_just_ended_can_be_sent_a_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id is nobody else's till its end has been heard: Ctrl-C twice once ended in "No such process"."""
+    if not forkserver.possible():
+        pytest.skip("here processes are not forked")
+    with Starter() as starter:
+        process, reading = begin(starter, tmp_path)
+        told(reading)
+        assert isinstance(process, forkserver._Forked)
+        process.pid = int(process.server.socket.recv(32))
+        assert process.server.socket.recv(32, socket.MSG_PEEK) == b"1", "it has ended, and that is told"
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "_hear", lambda **_: None)  # as if it were told the moment after
+            process.send_signal(signal.SIGINT)
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+        assert process.wait() == 1
+        _, reading = begin(starter, tmp_path)
+        told(reading)
+        assert not psutil.pid_exists(process.pid)
