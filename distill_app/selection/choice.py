@@ -79,7 +79,7 @@ class _Recorded(Mapping[str, Any]):
 def first(plan: Plan, pool: Candidates) -> Chosen:
     """The selection before training, out of all candidates, or with `candidates` out of the best by quality.
 
-    `warnings` are of the ranking of all candidates, `facts` of those chosen from.
+    `warnings` are of the ranking of all candidates and of the cut by quality, `facts` of those chosen from.
 
     `top` counts of all candidates either way. Raises `StageError` where the selection is impossible, and where a signal
     that the selector reads is the same for all candidates.
@@ -92,6 +92,7 @@ def first(plan: Plan, pool: Candidates) -> Chosen:
     given, warnings = pool, ranking.warnings
     if live is not None:
         given = part(pool, live)
+        warnings = (*warnings, *_cut_through(pool, live, options.candidates))
         ranking = module.rank(dataclasses.replace(given, epochs=plan.epochs), options, plan.seed)
     _refuse_constant(module.LABEL, pool, recorded.read)
     decisions = _top.keep(given, ranking, options.top, options.per_problem, options.unit)
@@ -205,6 +206,23 @@ def _live(plan: Plan, options: Any, pool: Candidates, ranking: Ranking) -> list[
     ranks[ranking.order] = np.arange(len(pool.ids))
     order = np.lexsort((ranks, -signal(pool, "quality")))
     return sorted(order[:count].tolist())
+
+
+def _cut_through(pool: Candidates, live: Sequence[int], share: str) -> tuple[str, ...]:
+    """A warning where many rows are as good as the last of `live` and not among them."""
+
+    quality = signal(pool, "quality")
+    at = float(quality[live].min())
+    equal = int((quality == at).sum())
+    inside = int((quality[live] == at).sum())
+    if (equal - inside) * 10 <= len(live):
+        return ()
+    needed = math.ceil(Fraction(100 * (len(live) - inside + equal), len(quality)))
+    return (
+        f"{equal} candidates have the quality {at:g} at which selector.candidates {share} cuts, and {equal - inside}"
+        " of them are never scored again: what the student would want of those as it learns is not found. Set"
+        f" selector.candidates to {needed}%, or take a quality that tells them apart.",
+    )
 
 
 def _with_rest(pool: Candidates, decisions: Sequence[Decision], share: str) -> list[Decision]:

@@ -27,7 +27,7 @@ from distill_app.training import rows as training_rows
 from distill_app.training.reselect import Live, Reselection
 from distill_app.training.trainer import train
 
-VERSION = 2
+VERSION = 3
 MODEL = True
 CLOCK = "selection_seconds.json"
 EPOCHS = "epochs"

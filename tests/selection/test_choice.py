@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def test_dynamic_selection_chooses_from_the_best_by_quality() -> None:
     losses = np.array([0.0, 0, 0, 0, 0, 0, 0.1, 9, 9, 9])
     chosen = choice.first(choice.Plan("car", options, 0, 3), pool(nll=losses))
     assert chosen.live == ["r6", "r7", "r8", "r9"]
+    assert chosen.warnings == ()
     # 0.7 / 1.1 = 0.636; 0.8, 0.9 and 1.0 over 10.
     assert kept(chosen) == ["r6", "r9"]
     reasons = {row.id: row.reason for row in chosen.decisions}
@@ -57,6 +59,11 @@ def test_equal_qualities_go_by_the_score_before_training() -> None:
     chosen = choice.first(choice.Plan("car", options, 0, 3), pool(quality=quality, nll=losses))
     assert chosen.live == ["r3", "r5", "r7", "r9"]
     assert kept(chosen) == ["r3", "r5"]
+    (warning,) = chosen.warnings
+    assert "8 candidates have the quality 1 at which selector.candidates 40% cuts, and 4 of them" in warning
+    for share, warnings in ((re.findall(r"to (\d+%)", warning)[0], ()), ("79%", (warning,))):
+        wider = choice.first(choice.Plan("car", {**options, "candidates": share}, 0, 3), pool(quality=quality))
+        assert len(wider.warnings) == len(warnings), share
 
 
 def test_a_share_counts_from_all_candidates() -> None:
