@@ -9,6 +9,7 @@ from typing import Any
 from distill_app.engine import local, ready
 from distill_app.engine.forkserver import Starter
 from distill_app.errors import StageError, UsageError
+from distill_app.evaluation import pool
 from distill_app.plan import graph
 from distill_app.plan.stage import Plan
 from distill_app.recipe import allowed, save
@@ -35,7 +36,7 @@ def run_arms(arms: Sequence[Arm], root: Path, watch: Callable[[dict[str, Any]], 
             f"The workspace {root} cannot be made ({error.strerror}).", "Give another one with --workspace."
         ) from error
     ready.check(plans, Store(root))
-    with Starter() as starter:
+    with Starter() as starter, pool.kept():
         return [_result(plan, root, watch, starter) for plan in plans]
 
 

@@ -28,6 +28,7 @@ Pair = tuple[str | None, str, float | None]
 """(answer, gold, tolerance); without an answer: is the gold understood at all?"""
 
 START_SECONDS = 300.0
+WORKER = "distill_app.evaluation.worker"
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,10 +36,11 @@ class Worker:
     """One process and the row it is on. `row` is None while idle, `since` is None until the row has started."""
 
     def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
         paths = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`, with the process
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "distill_app.evaluation.worker", str(limit_seconds)],
+            [sys.executable, "-m", WORKER, str(limit_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -82,6 +84,33 @@ class Worker:
         return "\n".join(text.strip().splitlines()[-5:])
 
 
+_idle: list[Worker] | None = None
+"""Workers of calls before, within `kept`."""
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Workers stay for the next call till the end of this: starting one takes a second. For one thread of a process."""
+    global _idle
+    _idle = []
+    try:
+        yield
+    finally:
+        for worker in _idle:
+            worker.end()
+        _idle = None
+
+
+def _worker(limit_seconds: float) -> Worker:
+    """One that was kept and still lives, or a new one."""
+    while _idle:
+        worker = _idle.pop()
+        if worker.limit_seconds == limit_seconds and worker.process.poll() is None:
+            return worker
+        worker.end()
+    return Worker(limit_seconds)
+
+
 def outcomes(
     pairs: Sequence[Pair],
     *,
@@ -94,8 +123,9 @@ def outcomes(
 
     The clock of a pair starts when a worker has started on it, never while it waits or while a worker starts up.
     Over `limit_seconds`, or over `worker.MEMORY_BYTES`, the outcome is "over". A worker that dies by itself has its
-    pair tried once more, alone; if that kills it too, `StageError` names the pair by `name(index)`. No process
-    is left behind, on Ctrl-C or an error either. `progress` is told the index of each pair that is done.
+    pair tried once more, alone; if that kills it too, `StageError` names the pair by `name(index)`. No process is left
+    behind, on Ctrl-C or an error either, but idle ones within `kept`. `progress` is told the index of each pair that is
+    done.
     """
     found: list[Outcome | None] = [None] * len(pairs)
     waiting = deque(range(len(pairs)))
@@ -121,7 +151,7 @@ def _work(
     with selectors.DefaultSelector() as selector:
 
         def add() -> None:
-            worker = Worker(limit_seconds)
+            worker = _worker(limit_seconds)
             assert worker.process.stdout is not None
             team[worker.process.stdout.fileno()] = worker
             selector.register(worker.process.stdout, selectors.EVENT_READ)
@@ -153,6 +183,8 @@ def _work(
                     if messages is None:
                         row, late = worker.row, _is_late(worker, limit_seconds)
                         said = remove(worker)
+                        if row is None and worker.ready:  # it was kept, and has died idle
+                            continue
                         if row is None:
                             raise StageError(f"A grading worker could not start: {said or 'it said nothing.'}")
                         if late:
@@ -184,6 +216,10 @@ def _work(
                         if row is None:
                             raise StageError(f"A grading worker did not start in {START_SECONDS:.0f} s. {said}")
                         yield row, "over"
+            for worker in list(team.values()):
+                if _idle is not None and worker.ready:
+                    del team[worker.process.stdout.fileno()]  # type: ignore[union-attr]
+                    _idle.append(worker)
         finally:
             for worker in list(team.values()):
                 remove(worker)

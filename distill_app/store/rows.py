@@ -45,7 +45,7 @@ def read(path: Path, kind: type[T], only: str | None = None) -> list[T]:
     `only` takes the row of that id alone. `StageError` where the file is missing or damaged. (A run looks at hashes
     first; this is for whoever reads without one, and cannot notice what leaves the file readable.)
     """
-    table = _table(path, filters=None if only is None else [("id", "=", only)])
+    table = _table(path, only=only)
     hints = typing.get_type_hints(kind)
     names = table.column_names
     if extra := set(names) - {field.name for field in dataclasses.fields(kind)}:  # type: ignore[arg-type]
@@ -67,12 +67,15 @@ def column(path: Path, name: str) -> list[Any]:
     return values
 
 
-def _table(path: Path, **chosen: Any) -> pa.Table:
+def _table(path: Path, columns: list[str] | None = None, only: str | None = None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, **chosen)
+        if only is not None:
+            return pq.read_table(path, filters=[("id", "=", only)])
+        with pq.ParquetFile(path) as file:  # read_table would import pandas first
+            return file.read(columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise StageError(f"{path} {what}.", "Issue the run's recipe again: it is noticed and made again.") from error

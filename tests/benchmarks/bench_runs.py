@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from distill_app.students import builtin
-from tests.benchmarks.figures import Figure, show
+from tests.benchmarks.figures import Figure, a_users_environment, show
 
 SELECTORS = ("random", "quality", "car", "dmc", "skill_aware")
 PARTS = ("quickstart", "matrix", "dynamic")
@@ -40,7 +39,7 @@ class Spent(NamedTuple):
 
 def run(folder: Path, *arguments: str, fresh_cache: bool = False) -> Spent:
     """`distill-app run` with a workspace in `folder`."""
-    env = {**os.environ, "DISTILL_WORKSPACE": str(folder / "workspace")}
+    env = {**a_users_environment(), "DISTILL_WORKSPACE": str(folder / "workspace")}
     if fresh_cache:
         env["DISTILL_CACHE"] = str(folder / "cache")
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

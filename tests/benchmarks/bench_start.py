@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.figures import Figure, show
+from tests.benchmarks.figures import Figure, a_users_environment, show
 
 REPEATS = 5
 POOL = 100
@@ -28,7 +28,7 @@ PROGRAM = [sys.executable, "-m", "distill_app.cli"]
 def cpu_seconds(command: list[str]) -> float:
     """User plus system seconds of one finished run of `command`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=a_users_environment())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,3 +24,8 @@ def show(figures: Sequence[Figure]) -> None:
     for one in figures:
         name = f"{one.what} / {one.against}"
         print(f"{name:<{wide}}  {one.value:10.3g} {one.unit:<9} goal {one.goal:<14} {one.conditions}", flush=True)
+
+
+def a_users_environment() -> dict[str, str]:
+    """Ours, with compiled modules kept between commands, as they are for a user."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

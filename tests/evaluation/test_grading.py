@@ -132,6 +132,28 @@ def test_running_out_of_memory_is_over_the_limit_and_not_wrong(monkeypatch: pyte
     assert pool.outcomes([("deadly", "y", None)], workers=1, limit_seconds=60, name=str) == ["over"]
 
 
+def test_workers_are_kept_for_the_next_call() -> None:
+    pairs: list[pool.Pair] = [("x + 1", "1 + x", None), ("x", "y", None), (None, "x^2", None)]
+
+    def grade(limit_seconds: float = 30) -> list[psutil.Process]:
+        found = pool.outcomes(pairs, workers=2, limit_seconds=limit_seconds, name=str)
+        assert found == ["equal", "unequal", "equal"]
+        return workers_of(psutil.Process())
+
+    with pool.kept():
+        first = grade()
+        assert first
+        assert set(grade()) & set(first)
+        for one in first:
+            one.kill()
+        psutil.wait_procs(first, timeout=30)
+        second = grade()
+        assert second
+        assert not set(grade(limit_seconds=31)) & set(second), "their own clocks have another limit"
+    assert workers_of(psutil.Process()) == []
+    assert grade() == []
+
+
 def test_the_worker_cannot_take_more_than_its_memory() -> None:
     program = (
         "from distill_app.evaluation import worker\n"
