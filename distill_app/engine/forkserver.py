@@ -21,13 +21,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, NoReturn, Protocol
 
 from distill_app.engine import worker
 
 GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Devices of NVIDIA's driver, of a GPU under WSL, and of AMD's: where one is there, torch may have a GPU."""
 COMMAND = "distill_app.engine.forkserver"
+LEAVE_SECONDS = 5.0
 
 
 class Process(Protocol):
@@ -104,6 +105,7 @@ class _Server:
                 env=env,
             )
         self.env = dict(env)
+        self.last: _Forked | None = None
 
     def serves(self, env: Mapping[str, str]) -> bool:
         """Whether it lives, and its processes would have this environment."""
@@ -112,10 +114,15 @@ class _Server:
     def fork(self, given: Sequence[int]) -> _Forked:
         """A process with these as its standard input, its output, and the way for its events."""
         socket.send_fds(self.socket, [b"fork"], given)
-        return _Forked(self)
+        self.last = _Forked(self)
+        return self.last
 
     def end(self) -> None:
+        """Where it waits for work it leaves by itself, and takes its last process off the system's list; else it dies."""
         self.socket.close()
+        if self.last is not None and self.last.code is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(LEAVE_SECONDS)
         self.process.kill()
         self.process.wait()
 
@@ -169,8 +176,8 @@ class _Forked:
                 self.code = int(told)
 
 
-def main(socket_fd: str, parent: str) -> int:
-    """The server. Returns 0 when the run that started it is done with it, and in a forked process the job's code."""
+def main(socket_fd: str, parent: str) -> NoReturn:
+    """The server. Leaves with 0 when the run that started it is done with it, a forked process with its job's code."""
     worker.end_with(int(parent))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _load()
@@ -181,7 +188,7 @@ def main(socket_fd: str, parent: str) -> int:
             if pid:  # kept till its end has been heard: a signal sent before that must not find another of its id
                 os.waitpid(pid, 0)
             if not message:
-                return 0
+                _leave(0)
             pid = os.fork()
             if pid == 0:
                 break
@@ -198,11 +205,15 @@ def main(socket_fd: str, parent: str) -> int:
         for place in places:
             os.dup2(one, place)
         os.close(one)
-    code = worker.main(str(events), str(os.getppid()))
+    _leave(worker.main(str(events), str(os.getppid())))
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: to take thousands of modules down takes half a second, and the memory is given back either way."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(code)  # taking thousands of modules down takes half a second, and the memory is given back either way
+    os._exit(code)
 
 
 def _load() -> None:
@@ -225,4 +236,4 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    main(*sys.argv[1:3])
