@@ -118,7 +118,7 @@ class _Server:
         return self.last
 
     def end(self) -> None:
-        """Where it waits for work it leaves by itself, and takes its last process off the system's list; else it dies."""
+        """Where it waits for work it takes its last process off the system's list and leaves; else it is killed."""
         self.socket.close()
         if self.last is not None and self.last.code is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
