@@ -86,11 +86,13 @@ class Worker:
 
 _idle: list[Worker] | None = None
 """Workers of calls before, within `kept`."""
+KEPT = 2
+"""Each holds 100 MB or so, also while a model is at work."""
 
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Workers stay for the next call till the end of this: starting one takes a second. For one thread of a process."""
+    """`KEPT` workers stay for the next call till the end of this: starting one takes a second. For one thread alone."""
     global _idle
     _idle = []
     try:
@@ -217,7 +219,7 @@ def _work(
                             raise StageError(f"A grading worker did not start in {START_SECONDS:.0f} s. {said}")
                         yield row, "over"
             for worker in list(team.values()):
-                if _idle is not None and worker.ready:
+                if _idle is not None and len(_idle) < KEPT and worker.ready:
                     del team[worker.process.stdout.fileno()]  # type: ignore[union-attr]
                     _idle.append(worker)
         finally:

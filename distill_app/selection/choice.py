@@ -210,7 +210,6 @@ def _live(plan: Plan, options: Any, pool: Candidates, ranking: Ranking) -> list[
 
 def _cut_through(pool: Candidates, live: Sequence[int], share: str) -> tuple[str, ...]:
     """A warning where many rows are as good as the last of `live` and not among them."""
-
     quality = signal(pool, "quality")
     at = float(quality[live].min())
     equal = int((quality == at).sum())

@@ -17,7 +17,7 @@ from distill_app.store import rows
 from distill_app.store.files import write_json
 from distill_app.students.locate import public_name
 
-VERSION = 2
+VERSION = 3
 MODEL = False
 SELECTED = "selected.parquet"
 DECISIONS = "decisions.parquet"

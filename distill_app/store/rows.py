@@ -75,6 +75,8 @@ def _table(path: Path, columns: list[str] | None = None, only: str | None = None
         if only is not None:
             return pq.read_table(path, filters=[("id", "=", only)])
         with pq.ParquetFile(path) as file:  # read_table would import pandas first
+            if missing := set(columns or ()) - set(file.schema_arrow.names):
+                raise ValueError(f"no column {sorted(missing)}")
             return file.read(columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         what = "is damaged" if path.exists() else "is missing"

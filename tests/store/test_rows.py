@@ -108,3 +108,5 @@ def test_one_row_or_one_column_is_read_by_itself(tmp_path: Path) -> None:
     assert column(path, "rule") == ["aa", "bb", "cc"]
     with pytest.raises(StageError, match="missing"):
         column(tmp_path / "none.parquet", "rule")
+    with pytest.raises(StageError, match="damaged"):
+        column(path, "reason")
