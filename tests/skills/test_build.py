@@ -14,7 +14,7 @@ from distill_app.errors import StageError
 from distill_app.problems.word_problems import generate
 from distill_app.records import Completion, Problem, Request
 from distill_app.skills.build import Options, build_tree
-from distill_app.skills.cluster import Cluster, recursive
+from distill_app.skills.cluster import Cluster, recursive, silhouette
 from distill_app.skills.embed import bag_of_words, embedding, encoder
 from distill_app.skills.tree import read
 from distill_app.students.locate import lacks, locate
@@ -66,6 +66,20 @@ def test_where_splitting_stops() -> None:
     assert recursive(three, seed=42) == Cluster((0, 1, 2), (Cluster((0,)), Cluster((1, 2))))
     # Every pair equally far apart: no silhouette is above 0.
     assert recursive(np.eye(5, dtype=np.float32), seed=42) == Cluster(tuple(range(5)))
+
+
+@pytest.mark.parametrize(("rows", "clusters"), [(5, 2), (60, 3), (400, 10)])
+def test_the_silhouette_is_that_of_scikit_learn(rows: int, clusters: int) -> None:
+    from sklearn.metrics import silhouette_score
+
+    draw = np.random.default_rng(rows)
+    vectors = draw.normal(size=(rows, 16)).astype(np.float32)
+    vectors[1] = vectors[2]
+    vectors[3] = 0.0
+    labels = draw.integers(0, clusters, rows).astype(np.int32)
+    labels[0] = clusters + 3  # a cluster of one, under a number of its own
+    expected = silhouette_score(vectors, labels, metric="cosine")
+    assert silhouette(vectors, labels) == pytest.approx(expected, abs=1e-6)
 
 
 ABILITIES = {
