@@ -123,8 +123,8 @@ def score(
 def _evaluating(model: Any, base: Any) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards every module's mode, attention and adapter are what they were.
 
-    Adapters are run in the base's number type, as autocast trains them on a GPU: in float32 over bfloat16 all of it takes
-    a third more time (on a CPU), and what they add is rounded to the base's type either way.
+    Adapters are run in the base's number type, as autocast trains them on a GPU: in float32 over bfloat16 scoring takes
+    a third more time on a CPU, and what they add is rounded to the base's type either way.
     """
     import torch
 
