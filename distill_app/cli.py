@@ -197,6 +197,9 @@ def run(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run a recipe. Safe to interrupt; issue it again and it goes on. A finished run costs nothing to re-issue."""
+    from distill_app.engine import presses
+
+    presses.listen()  # before what takes long to load
     from distill_app.engine import start
     from distill_app.engine.progress import JsonWatch, TerminalWatch
     from distill_app.reports import board

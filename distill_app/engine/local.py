@@ -16,7 +16,7 @@ from typing import Any
 from distill_app.engine import ladder, ladder_kept
 from distill_app.engine.execute import Job, execute, is_full, is_there
 from distill_app.engine.forkserver import Starter
-from distill_app.engine.presses import TERM_SECONDS, Presses, quietly
+from distill_app.engine.presses import TERM_SECONDS, Presses, check, quietly
 from distill_app.errors import DistillError, StageError
 from distill_app.plan import estimate
 from distill_app.plan.stage import Plan, Stage
@@ -50,7 +50,9 @@ def carry_out(plan: Plan, root: Path, run: Run, watch: Watch, starter: Starter) 
                 with (run.folder / "out.log").open("ab") as out:
                     starter.warm(out, _environment(dataclasses.asdict(plan.arm.recipe.runtime)))
             for stage in plan.stages:
+                check()
                 carry_out_stage(stage, plan, root, run.folder, note, starter)
+            check()
             report = plan.stages[-1]
             publish(store.folder(report.kind, report.fingerprint), run)
             note("run_finished", {"run": run.id})

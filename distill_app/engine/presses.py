@@ -1,4 +1,5 @@
-"""Ctrl-C while a model stage is at work in its own process: counted and acted upon, not raised in the midst of things.
+"""Ctrl-C: heard wherever it comes. While a model stage is at work in its own process it is counted and acted upon, not
+raised in the midst of things.
 
 The first (SIGINT of a terminal, SIGTERM of who stops a job) asks the stage to finish its batch of rows and to leave;
 the second ends it at once. After SIGTERM there is a limit, for who sends it waits for an end.
@@ -18,6 +19,34 @@ from typing import Any
 TERM_SECONDS = 10
 """After SIGTERM: time for the batch at work, then the stage is ended as by a second press."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+_pressed = False
+
+
+def listen() -> None:
+    """From now on SIGINT and SIGTERM raise `KeyboardInterrupt`, as Python's own handler does, and are remembered.
+
+    Python drops an exception that comes while it takes an object down or loads a module: without `check` such a press
+    would go unheard.
+    """
+    global _pressed
+    _pressed = False
+    for name in _SIGNALS:
+        if signal.getsignal(name) != signal.SIG_IGN:
+            signal.signal(name, _remember)
+
+
+def check() -> None:
+    """Raise `KeyboardInterrupt` for a press that was heard and dropped."""
+    if _pressed:
+        raise KeyboardInterrupt
+
+
+def _remember(_number: int, _frame: FrameType | None) -> None:
+    global _pressed
+    _pressed = True
+    raise KeyboardInterrupt
 
 
 class Presses:

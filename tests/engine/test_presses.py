@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distill_app import stopping
+from distill_app.engine import presses, start
 from distill_app.engine.presses import TERM_SECONDS, Presses, quietly
+from distill_app.recipe.resolve import load_arms
+from tests.recipes import small
 
 
 def press(number: int) -> None:
@@ -24,6 +29,39 @@ def _python_handlers() -> Iterator[None]:
     yield
     for name, handler in before.items():
         signal.signal(name, handler)
+
+
+class Dropping:
+    """Is taken down when a signal comes: Python drops what its handler raises."""
+
+    def __del__(self) -> None:
+        press(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("_python_handlers")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_press_that_python_drops_ends_the_run_before_its_next_stage(tmp_path: Path, tiny_folder: Path) -> None:
+    """Stop on the page once came while a module was loading: the run went on, and was killed for not ending."""
+    arms = load_arms(small(tmp_path, tiny_folder), ())
+    told: list[dict[str, Any]] = []
+
+    def watch(event: dict[str, Any]) -> None:
+        told.append(event)
+        if event["type"] == "stage_started":
+            dropping.clear()
+
+    dropping = [Dropping()]
+    presses.listen()
+    try:
+        presses.check()
+        with pytest.raises(KeyboardInterrupt):
+            start.run_arms(arms, tmp_path / "workspace", watch)
+    finally:
+        presses.listen()
+    kinds = [event["type"] for event in told if event["type"] != "progress"]
+    assert kinds == ["run_started", "stage_started", "stage_finished", "run_interrupted", "end"]
+    assert told[-1]["status"] == "interrupted"
+    presses.check()
 
 
 @pytest.mark.usefixtures("_python_handlers")
