@@ -6,10 +6,10 @@ A site that a person visits may send requests to this machine (cross-site reques
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import os
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MCP_SERIES = "1"
+"""Of the package mcp, what Gradio 6.31 is written for: with another it serves no tools, and says nothing."""
 
 POLICY = "; ".join(
     (
@@ -155,6 +157,21 @@ def check(host: str, *, network: bool, password_env: str | None, mcp: bool) -> s
             "MCP clients are not asked for the password, so the two do not go together.",
             "Leave --mcp or --password-env out.",
         )
-    if mcp and importlib.util.find_spec("mcp") is None:
-        raise UsageError("--mcp needs the package mcp, which is not installed.", "pip install 'distill-app[mcp]'")
+    if mcp:
+        _needs_mcp()
     return password
+
+
+def _needs_mcp() -> None:
+    """Raises `UsageError` where Gradio would serve no tools: without the package, and silently so with a later one."""
+    try:
+        version = metadata.version("mcp")
+    except metadata.PackageNotFoundError:
+        raise UsageError(
+            "--mcp needs the package mcp, which is not installed.", "pip install 'distill-app[mcp]'"
+        ) from None
+    if version.partition(".")[0] != MCP_SERIES:
+        raise UsageError(
+            f"--mcp needs the package mcp {MCP_SERIES}; {version} is here, which vLLM asks for and Gradio cannot use.",
+            "Serve --mcp from an environment without vLLM: pip install 'distill-app[mcp]'",
+        )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from distill_app.ui import guard
 from tests.recipes import distill, small
 from tests.ui.conftest import launched
 
 T = TypeVar("T")
-INSTALLED = importlib.util.find_spec("mcp") is not None
+try:
+    INSTALLED: str | None = metadata.version("mcp")
+except metadata.PackageNotFoundError:
+    INSTALLED = None
+USABLE = INSTALLED is not None and INSTALLED.partition(".")[0] == guard.MCP_SERIES
 
 
 async def asked(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[set[str], list[Any]]:
@@ -39,7 +44,7 @@ def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-@pytest.mark.skipif(not INSTALLED, reason="the package mcp is not installed")
+@pytest.mark.skipif(not USABLE, reason="the package mcp 1 is not installed: the extra mcp")
 def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     text = small(tmp_path, "builtin:smollm2-135m-instruct").read_text()
     with launched(tmp_path / "workspace", "--mcp") as app:
@@ -56,8 +61,15 @@ def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     assert problem["suggestion"] == "Did you mean `epochs`?"
 
 
-@pytest.mark.skipif(INSTALLED, reason="the package mcp is installed")
-def test_without_the_package_it_says_so(tmp_path: Path) -> None:
-    refused = distill("ui", "--mcp", workspace=tmp_path / "workspace")
+@pytest.mark.parametrize("version", ["2.3.0", None])
+def test_without_the_package_it_says_so(tmp_path: Path, version: str | None) -> None:
+    if version is None and INSTALLED is not None:
+        pytest.skip("the package mcp is installed")
+    found = tmp_path / f"mcp-{version}.dist-info"
+    if version is not None:  # first on the path, before what is installed
+        found.mkdir()
+        (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mcp\nVersion: {version}\n")
+    refused = distill("ui", "--mcp", workspace=tmp_path / "workspace", env={"PYTHONPATH": str(tmp_path)})
     assert refused.returncode == 2
+    assert (version or "not installed") in refused.stderr
     assert "pip install 'distill-app[mcp]'" in refused.stderr
