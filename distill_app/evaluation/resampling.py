@@ -24,11 +24,11 @@ SEED = 20_260_101
 EXACT_UNITS = 13
 """Up to this many differences the sign-flip test goes through all 2**n signs (8,192) instead of drawing."""
 
-_CELLS = 2_000_000
-"""Signs drawn at once: under 100 MB however many problems there are. Another number draws other signs."""
+_AT_ONCE = 250_000
+"""Problems drawn, or signs, at once: they stay in a core's cache. Another number draws the same."""
 
-_COUNTED = 250_000
-"""Problems drawn, and signs multiplied, at once: they stay in a core's cache. Another number draws the same."""
+_STEPS = 1024
+"""Values that are multiples of one part in so many may be added up in float32: shares of 8, 16 ... samples are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Stratum:
 class Drawn:
     """What was drawn of lines before: asked again, of a line in another company, it is looked up.
 
-    By what settles it: of `resampled` the benchmark's name, its clusters' sizes and the line's sums, of `flipped` the
-    line. Holds 80 kB a line and question: for one table, not for a process that goes on.
+    By what settles it: the benchmark's name, the line's sums and, of `resampled`, its clusters' sizes. Holds 80 kB a
+    line and question: for one table, not for a process that goes on.
     """
 
     resampled: dict[tuple[str, bytes, bytes], Floats] = field(default_factory=dict)
-    flipped: dict[bytes, Floats] = field(default_factory=dict)
+    flipped: dict[tuple[str, bytes], Floats] = field(default_factory=dict)
 
 
 def by_unit(stratum: Stratum) -> tuple[Floats, Floats]:
@@ -107,21 +107,23 @@ def resampled(stratum: Stratum, drawn: Drawn) -> Floats | None:
         asked = sums[list(new.values())]
         found = np.empty((len(asked), DRAWS))
         generator = np.random.default_rng(seeds.derive(SEED, stratum.name))
+        exact_in = _exact_in(np.vstack([asked, sizes]))
+        asked, sizes = asked.astype(exact_in), sizes.astype(exact_in)
         with _one_thread():
-            for start, stop in _runs(max(1, _COUNTED // units)):
-                counts = _counts(generator, stop - start, units)
-                found[:, start:stop] = (asked @ counts.T) / (counts @ sizes)
+            for start, stop in _runs(units):
+                counts = _counts(generator, stop - start, units).astype(exact_in)
+                np.divide(asked @ counts.T, counts @ sizes, out=found[:, start:stop], dtype=np.float64)
         drawn.resampled.update(zip(new, found, strict=True))
     return np.stack([drawn.resampled[key] for key in keys])
 
 
-def _counts(generator: np.random.Generator, draws: int, units: int) -> Floats:
+def _counts(generator: np.random.Generator, draws: int, units: int) -> NDArray[np.int64]:
     """How often each unit is in each of some resamples, draws x units."""
     import numpy as np
 
     places = generator.integers(0, units, size=(draws, units), dtype=np.int64)
     places += np.arange(draws)[:, None] * units
-    return np.bincount(places.ravel(), minlength=draws * units).reshape(draws, units).astype(np.float64)
+    return np.bincount(places.ravel(), minlength=draws * units).reshape(draws, units)
 
 
 def exact(data: Floats, threshold: float) -> float:
@@ -134,24 +136,41 @@ def exact(data: Floats, threshold: float) -> float:
     return float((np.abs(signs @ data) >= threshold).mean())
 
 
-def flipped(lines: Floats, drawn: Drawn) -> Floats:
-    """Of each line the sum of the values whose signs are flipped, in each of `DRAWS` flips, lines x draws."""
+def flipped(stratum: Stratum, drawn: Drawn) -> Floats:
+    """Of each line of one benchmark the sum of what is flipped, cluster by cluster, in `DRAWS` flips, lines x draws."""
     import numpy as np
 
-    keys = [line.tobytes() for line in lines]
+    sums, _ = by_unit(stratum)
+    keys = [(stratum.name, line.tobytes()) for line in sums]
     new = {key: place for place, key in enumerate(keys) if key not in drawn.flipped}
     if new:
-        asked = lines[list(new.values())]
+        asked = sums[list(new.values())]
         found = np.empty((len(asked), DRAWS))
-        generator = np.random.default_rng(SEED)
-        units = lines.shape[1]
+        generator = np.random.default_rng(seeds.derive(SEED, stratum.name, "signs"))
+        exact_in = _exact_in(asked)
+        asked = asked.astype(exact_in)
         with _one_thread():
-            for start, stop in _runs(max(1, _CELLS // units)):
-                signs = generator.integers(0, 2, size=(stop - start, units), dtype=np.int8)
-                for first, last in _runs(max(1, _COUNTED // units), stop - start):
-                    found[:, start + first : start + last] = asked @ signs[first:last].astype(np.float64).T
+            for start, stop in _runs(asked.shape[1]):
+                found[:, start:stop] = asked @ _signs(generator, stop - start, asked.shape[1]).astype(exact_in).T
         drawn.flipped.update(zip(new, found, strict=True))
     return np.stack([drawn.flipped[key] for key in keys])
+
+
+def _signs(generator: np.random.Generator, draws: int, units: int) -> NDArray[np.uint8]:
+    """1 for each unit that is flipped, else 0, in some draws, draws x units: the bits of whole words."""
+    import numpy as np
+
+    words = generator.integers(0, 2**64, size=(draws, -(-units // 64)), dtype=np.uint64)
+    return np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, count=units)
+
+
+def _exact_in(lines: Floats) -> type[np.floating[Any]]:
+    """float32, twice as fast, where no sum of a line's values, each as often as there are values, is rounded in it."""
+    import numpy as np
+
+    steps = lines * _STEPS
+    fine = bool((steps == np.rint(steps)).all()) and np.abs(steps).max(initial=0.0) * lines.shape[1] < 2**24
+    return np.float32 if fine else np.float64
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -162,6 +181,7 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def _runs(draws: int, total: int = DRAWS) -> list[tuple[int, int]]:
+def _runs(units: int) -> list[tuple[int, int]]:
     """All draws, so many at a time."""
-    return [(start, min(start + draws, total)) for start in range(0, total, draws)]
+    draws = max(1, _AT_ONCE // units)
+    return [(start, min(start + draws, DRAWS)) for start in range(0, DRAWS, draws)]

@@ -202,12 +202,22 @@ def _p_values(
         found[lines] = (1 + hits) / (1 + DRAWS)
 
     if by_lines.any():
-        sums = resampling.flipped(_over_all(strata), drawn or Drawn())
+        sums = _flipped(strata, drawn or Drawn())
         ones, others = np.asarray(pairs)[by_lines].T
         put(by_lines, sums[ones] - sums[others])
     if (alone := drawing & ~by_lines).any():
-        put(alone, resampling.flipped(data[alone], Drawn()))
+        put(alone, _flipped([Stratum(one.name, one.array()[alone], one.clusters) for one in apart], Drawn()))
     return [float(p) for p in found]
+
+
+def _flipped(strata: Sequence[Stratum], drawn: Drawn) -> Floats:
+    """What is flipped of the mean of each line in each of `DRAWS` flips, each benchmark flipped by itself."""
+    import numpy as np
+
+    total = np.zeros((len(strata[0].values), DRAWS))
+    for stratum in strata:
+        total += resampling.flipped(stratum, drawn) / (len(stratum.values[0]) * len(strata))
+    return total
 
 
 def _over_all(strata: Sequence[Stratum]) -> Floats:
@@ -250,22 +260,37 @@ def distinguishable(found: Interval | None, p_value: float | None = None) -> boo
     return p_value is None or p_value < ALPHA
 
 
-def behind_best(strata: Sequence[Stratum], drawn: Drawn | None = None) -> list[tuple[bool, float | None]]:
-    """For each line of scores whether it is within noise of the best, and its adjusted p-value (None for the best).
+class Standing(NamedTuple):
+    """A line of scores beside the best: how it differs, and whether that is `near`, within noise (as the best is).
 
-    Within noise is a paired difference from the best that is not `distinguishable` with its p-value adjusted after
-    Holm over the lines beside the best.
+    `interval` is of the line less the best, None where a benchmark has one cluster; `p_value` is adjusted after Holm
+    over the lines beside the best, None for the best.
     """
+
+    near: bool
+    interval: Interval | None
+    p_value: float | None
+
+
+def behind_best(
+    strata: Sequence[Stratum], drawn: Drawn | None = None, among: Sequence[int] | None = None
+) -> list[Standing]:
+    """How each line of scores stands, or each `among` them, in that order; the best is the first with the best mean.
+
+    Within noise is a paired difference from the best that is not `distinguishable` with its adjusted p-value.
+    """
+    drawn = drawn or Drawn()
     scores = means(strata)
-    best = scores.index(max(scores))
-    others = [place for place in range(len(scores)) if place != best]
-    found: list[tuple[bool, float | None]] = [(True, None)] * len(scores)
-    if not others:
-        return found
-    found_apart = paired(strata, [(place, best) for place in others], drawn)
-    adjusted = holm([difference.p_value for difference in found_apart])
-    for place, difference, p_value in zip(others, found_apart, adjusted, strict=True):
-        found[place] = (not distinguishable(difference.interval, p_value), p_value)
+    lines = range(len(scores)) if among is None else among
+    best = max(lines, key=lambda line: scores[line])
+    draws = resampled(strata, drawn)
+    pairs = [(line, best) for line in lines]
+    ends = [None] * len(pairs) if draws is None else apart_bounds(draws, pairs)
+    p_values = iter(holm(paired_p_values(strata, [pair for pair in pairs if pair[0] != best], drawn)))
+    found: list[Standing] = []
+    for line, interval in zip(lines, ends, strict=True):
+        p_value = None if line == best else next(p_values)
+        found.append(Standing(line == best or not distinguishable(interval, p_value), interval, p_value))
     return found
 
 

@@ -144,14 +144,12 @@ def _section(members: Sequence[_Measured], drawn: statistics.Drawn) -> list[ArmR
     gains = _intervals(draws, [None if base is None else (place, base) for place, base in enumerate(untrained)])
     random = _intervals(draws, [None if other is None else (place, other) for place, other in enumerate(controls)])
     over_base, over_random = _p_values(strata, untrained, drawn), _p_values(strata, controls, drawn)
-    behind = _intervals(draws, [(place, best) for place in range(m)])
-    standing = statistics.behind_best(columns.strata([one.columns for one in members]), drawn)
+    standings = statistics.behind_best(strata, drawn, order)
     clusters = statistics.n_clusters(strata)
     rows: list[ArmRow] = []
-    for place in order:
+    for place, standing in zip(order, standings, strict=True):
         one, base, control = members[place], untrained[place], controls[place]
         seed_scores = one.by_seed("score")
-        near, p_value = standing[place]
         rows.append(
             {
                 "arm": _arm(one),
@@ -186,10 +184,10 @@ def _section(members: Sequence[_Measured], drawn: statistics.Drawn) -> list[ArmR
                 "minus_random_p": over_random[place],
                 "random_arm": None if control is None else _arm(members[control]),
                 "minus_best": means[place] - means[best],
-                "minus_best_ci_low": _low(behind[place]),
-                "minus_best_ci_high": _high(behind[place]),
-                "minus_best_p": p_value,
-                "standing": "best" if place == best else "within noise of the best" if near else "below the best",
+                "minus_best_ci_low": _low(standing.interval),
+                "minus_best_ci_high": _high(standing.interval),
+                "minus_best_p": standing.p_value,
+                "standing": _words(standing),
                 "truncated": plain.fmean(one.by_seed("truncated")),
                 "no_answer": plain.fmean(one.by_seed("no_answer")),
                 "timed_out": plain.fmean(one.by_seed("timed_out")),
@@ -244,6 +242,12 @@ def _p_values(
     wanted = [(place, other) for place, other in enumerate(others) if other is not None]
     found = iter(statistics.paired_p_values(strata, wanted, drawn))
     return [None if other is None else next(found) for other in others]
+
+
+def _words(standing: statistics.Standing) -> Literal["best", "within noise of the best", "below the best"]:
+    if standing.p_value is None:
+        return "best"
+    return "within noise of the best" if standing.near else "below the best"
 
 
 def _low(ends: statistics.Interval | None) -> float | None:

@@ -62,8 +62,8 @@ def standings(results: Sequence[Mapping[str, Any]]) -> list[dict[tuple[str, str]
         if len(members) == 1:
             continue
         strata = columns.strata([measured for _, measured in members])
-        for (place, _), (near, _) in zip(members, statistics.behind_best(strata, drawn), strict=True):
-            found[place][section.name, section.metrics[0]] = near
+        for (place, _), standing in zip(members, statistics.behind_best(strata, drawn), strict=True):
+            found[place][section.name, section.metrics[0]] = standing.near
     return found
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from distill_app import seeds
 from distill_app.errors import UsageError
+from distill_app.evaluation import resampling
 from distill_app.evaluation.statistics import (
     Drawn,
     Interval,
@@ -276,8 +277,15 @@ def test_distinguishable_needs_the_interval_and_the_p_value() -> None:
 
 
 def test_behind_best_of_one_and_of_equals() -> None:
-    assert behind_best([Stratum("", [A])]) == [(True, None)]
-    assert behind_best([Stratum("", [A, A])]) == [(True, None), (True, 1.0)]
+    nothing = Interval(0.0, 0.0)
+    assert behind_best([Stratum("", [A])]) == [(True, nothing, None)]
+    assert behind_best([Stratum("", [A, A])]) == [(True, nothing, None), (True, nothing, 1.0)]
+    low = [0.0] * len(A)
+    (first, second) = behind_best([Stratum("", [A, low, A])], among=[2, 1])
+    assert first == (True, nothing, None)
+    assert not second.near
+    assert second.interval
+    assert second.interval.high < 0
 
 
 def test_pairs_come_out_as_their_differences_do_and_each_line_is_drawn_once() -> None:
@@ -293,7 +301,7 @@ def test_pairs_come_out_as_their_differences_do_and_each_line_is_drawn_once() ->
     assert paired_p_values(strata, pairs[:2], drawn) == [one.p_value for one in alone[:2]]
     assert paired(strata, pairs, drawn) == found
     assert all(drawn.resampled[key] is value for key, value in kept[0].items())
-    assert (len(drawn.resampled), len(drawn.flipped)) == (len(kept[0]), len(kept[1])) == (6, 3)
+    assert (len(drawn.resampled), len(drawn.flipped)) == (len(kept[0]), len(kept[1])) == (6, 6)
 
 
 def test_problems_are_drawn_the_same_however_many_at_a_time() -> None:
@@ -301,6 +309,22 @@ def test_problems_are_drawn_the_same_however_many_at_a_time() -> None:
     whole = np.array(A)[sums].mean(axis=1)
     (found,) = resampled([Stratum("x", [A])])
     np.testing.assert_allclose(found, whole, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [8, 7])
+def test_draws_are_the_same_in_parts_and_eighths_to_the_bit_in_single_precision(
+    monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    values = np.random.default_rng(1).integers(0, steps + 1, size=(3, 150)) / steps
+    strata = [Stratum("x", values, [*(["p"] * 7), *(["q"] * 5), *([None] * 138)])]
+    pairs = [(0, 1), (2, 1)]
+    assert resampling._exact_in(values) is (np.float32 if steps == 8 else np.float64)
+    draws, p_values = resampled(strata), paired_p_values(strata, pairs)
+    monkeypatch.setattr(resampling, "_exact_in", lambda _: np.float64)
+    monkeypatch.setattr(resampling, "_AT_ONCE", 100_000)
+    # Sums in float64 are taken in another order where another number is at work at once.
+    np.testing.assert_allclose(resampled(strata), draws, rtol=0, atol=0 if steps == 8 else 1e-12)
+    assert paired_p_values(strata, pairs) == p_values
 
 
 def test_a_tie_counts_where_differences_are_tiny_beside_the_scores() -> None:
