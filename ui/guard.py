@@ -21,8 +21,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MCP_SERIES = "1"
-"""Of the package mcp, what Gradio 6.31 is written for: with another it serves no tools, and says nothing."""
 
 POLICY = "; ".join(
     (
@@ -157,21 +155,23 @@ def check(host: str, *, network: bool, password_env: str | None, mcp: bool) -> s
             "MCP clients are not asked for the password, so the two do not go together.",
             "Leave --mcp or --password-env out.",
         )
-    if mcp:
-        _needs_mcp()
+    if mcp and (lack := lack_of_mcp()) is not None:
+        raise UsageError(
+            f"--mcp needs {lack}.",
+            "In an environment without vLLM, which asks for another: pip install 'distill-app[mcp]'",
+        )
     return password
 
 
-def _needs_mcp() -> None:
-    """Raises `UsageError` where Gradio would serve no tools: without the package, and silently so with a later one."""
+def lack_of_mcp() -> str | None:
+    """What keeps Gradio from serving tools, which it would not say: no package mcp, or one it is not written for."""
+    from packaging.requirements import Requirement
+
+    asked = next(one for one in map(Requirement, metadata.requires("gradio") or ()) if one.name == "mcp")
     try:
         version = metadata.version("mcp")
     except metadata.PackageNotFoundError:
-        raise UsageError(
-            "--mcp needs the package mcp, which is not installed.", "pip install 'distill-app[mcp]'"
-        ) from None
-    if version.partition(".")[0] != MCP_SERIES:
-        raise UsageError(
-            f"--mcp needs the package mcp {MCP_SERIES}; {version} is here, which vLLM asks for and Gradio cannot use.",
-            "Serve --mcp from an environment without vLLM: pip install 'distill-app[mcp]'",
-        )
+        return "the package mcp, which is not installed"
+    if not asked.specifier.contains(version, prereleases=True):
+        return f"the package mcp {asked.specifier}, and {version} is installed"
+    return None

@@ -283,6 +283,7 @@ def test_behind_best_of_one_and_of_equals() -> None:
     low = [0.0] * len(A)
     (first, second) = behind_best([Stratum("", [A, low, A])], among=[2, 1])
     assert first == (True, nothing, None)
+    assert [one.p_value for one in behind_best([Stratum("", [A, low, A])], among=[2, 0])] == [None, 1.0]
     assert not second.near
     assert second.interval
     assert second.interval.high < 0

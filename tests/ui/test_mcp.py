@@ -12,16 +12,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from distill_app.errors import UsageError
 from distill_app.ui import guard
 from tests.recipes import distill, small
 from tests.ui.conftest import launched
 
 T = TypeVar("T")
-try:
-    INSTALLED: str | None = metadata.version("mcp")
-except metadata.PackageNotFoundError:
-    INSTALLED = None
-USABLE = INSTALLED is not None and INSTALLED.partition(".")[0] == guard.MCP_SERIES
+LACK = guard.lack_of_mcp()
 
 
 async def asked(url: str, calls: list[tuple[str, dict[str, Any]]]) -> tuple[set[str], list[Any]]:
@@ -44,7 +41,7 @@ def in_a_thread(work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(asyncio.run, work).result()
 
 
-@pytest.mark.skipif(not USABLE, reason="the package mcp 1 is not installed: the extra mcp")
+@pytest.mark.skipif(LACK is not None, reason=f"it needs {LACK}: the extra mcp")
 def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     text = small(tmp_path, "builtin:smollm2-135m-instruct").read_text()
     with launched(tmp_path / "workspace", "--mcp") as app:
@@ -61,15 +58,25 @@ def test_a_client_validates_a_recipe(tmp_path: Path) -> None:
     assert problem["suggestion"] == "Did you mean `epochs`?"
 
 
-@pytest.mark.parametrize("version", ["2.3.0", None])
-def test_without_the_package_it_says_so(tmp_path: Path, version: str | None) -> None:
-    if version is None and INSTALLED is not None:
-        pytest.skip("the package mcp is installed")
-    found = tmp_path / f"mcp-{version}.dist-info"
-    if version is not None:  # first on the path, before what is installed
-        found.mkdir()
-        (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mcp\nVersion: {version}\n")
+def test_a_version_that_gradio_cannot_use_is_refused(tmp_path: Path) -> None:
+    found = tmp_path / "mcp-2.3.0.dist-info"  # first on the path, before what is installed
+    found.mkdir()
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: mcp\nVersion: 2.3.0\n")
     refused = distill("ui", "--mcp", workspace=tmp_path / "workspace", env={"PYTHONPATH": str(tmp_path)})
     assert refused.returncode == 2
-    assert (version or "not installed") in refused.stderr
+    assert "2.3.0 is installed" in refused.stderr
     assert "pip install 'distill-app[mcp]'" in refused.stderr
+
+
+def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "mcp":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(UsageError, match="not installed") as refused:
+        guard.check("127.0.0.1", network=False, password_env=None, mcp=True)
+    assert "pip install 'distill-app[mcp]'" in refused.value.hint
